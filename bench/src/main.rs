@@ -1,0 +1,2 @@
+//! The load-test suite's command line.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Sockets, sessions and the backend: drives the core.

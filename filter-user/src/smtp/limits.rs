@@ -1,0 +1,27 @@
+//! Every bound of a session, as data.
+
+/// What becomes of a bare CR or LF in message data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BareNewline {
+    /// It becomes CR LF, dot-stuffed anew.
+    Normalise,
+    /// The message is refused.
+    Refuse,
+}
+
+/// The bounds of one session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Octets of a command line, CR LF included (RFC 5321 section 4.5.3.1.4: at least 512).
+    pub command_line: usize,
+    /// Commands in one session.
+    pub commands: u32,
+    /// Errors in one session, after which it ends.
+    pub errors: u32,
+    /// Accepted recipients of one message (RFC 5321 section 4.5.3.1.8: at least 100).
+    pub recipients: u32,
+    /// Octets of one message.
+    pub message_size: u64,
+    /// Bare CR or LF in message data.
+    pub bare_newline: BareNewline,
+}

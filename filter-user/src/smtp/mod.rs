@@ -1,0 +1,16 @@
+//! The SMTP server's side of a session, without any I/O (RFC 5321): bytes and instants in, replies and questions out.
+//! Does not know who may relay: it asks, and parks until it is answered. See [`Session`].
+
+pub mod deadline;
+pub mod limits;
+pub mod question;
+pub mod reply;
+pub mod service;
+pub mod session;
+
+pub use deadline::Deadlines;
+pub use limits::{BareNewline, Limits};
+pub use question::{Answer, BackendReply, Hello, MailCommand, Question, RcptCommand};
+pub use reply::Reply;
+pub use service::{Extensions, Service};
+pub use session::{CloseReason, DataHandled, Handled, Next, Offence, Piece, Session};

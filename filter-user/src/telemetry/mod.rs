@@ -1,0 +1,1 @@
+//! Metrics, log fields and logs: all names in one place. Knows no other module of ours.

@@ -1,0 +1,1 @@
+//! Everything that needs the outside: one binary, a module per subject.
