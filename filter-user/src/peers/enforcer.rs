@@ -25,9 +25,9 @@ pub enum Home {
 /// Puts sanctions in force. Called by every worker: implementations are shared and must not block for long.
 pub trait Enforcer: Send + Sync {
     /// Puts a sanction in force in place of an earlier one; [`Sanction::None`] lifts it.
-    fn enforce(&self, peer: PeerKey, sanction: Sanction);
+    fn enforce(&self, peer: PeerKey, sanction: Sanction, now: Timestamp);
     /// This peer has authenticated: no sanction is applied to it until then.
-    fn authenticate(&self, peer: PeerKey, until: Timestamp);
+    fn authenticate(&self, peer: PeerKey, until: Timestamp, now: Timestamp);
     /// What is done with a connection that was just accepted. Order: authenticated, then sanctions.
     fn admit(&self, peer: PeerKey, now: Timestamp) -> Admission;
     /// Which home this is.

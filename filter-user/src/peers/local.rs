@@ -1,28 +1,161 @@
 //! The home of sanctions where the kernel cannot help: this process alone, enforced at accept.
 
-use filter_common::{PeerKey, Rate, Sanction, Timestamp};
+use filter_common::{PeerKey, Rate, Sanction, Timestamp, gcra};
 
+use super::bounded::{Shards, Worth};
 use super::enforcer::{Admission, Enforcer, Home};
 
+/// What is in force for a peer.
+#[derive(Clone, Copy, Debug, Default)]
+struct InForce {
+    sanction: Sanction,
+    authenticated_until: Timestamp,
+    arrival: u64,
+}
+
+impl Worth for InForce {
+    fn worth(&self, now: Timestamp) -> u64 {
+        // To forget an authenticated host would refuse an honest one; a block outlasts a limit.
+        let authenticated = self.authenticated_until.0.saturating_sub(now.0);
+        if authenticated > 0 {
+            return u64::MAX;
+        }
+        match self.sanction.at(now) {
+            Sanction::None => 0,
+            Sanction::Limited { until } => (until.0 - now.0) / 2,
+            Sanction::Blocked { until } => until.0 - now.0,
+        }
+    }
+}
+
 /// Enforces in this process.
-pub struct LocalEnforcer {}
+#[derive(Debug)]
+pub struct LocalEnforcer {
+    peers: Shards<InForce>,
+    limit: Rate,
+}
 
 impl LocalEnforcer {
     /// Limited peers may connect at `limit`; at most `max_peers` sanctions are held.
     #[must_use]
     pub fn new(limit: Rate, max_peers: usize) -> Self {
-        let _ = (limit, max_peers);
-        Self {}
+        Self { peers: Shards::new(max_peers), limit }
+    }
+
+    /// What is in force for a peer at `now`.
+    #[must_use]
+    pub fn sanction(&self, peer: PeerKey, now: Timestamp) -> Sanction {
+        self.peers.of(peer).get_mut(peer).map_or(Sanction::None, |entry| entry.sanction.at(now))
+    }
+
+    /// Peers held now, sanctioned or authenticated.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.peers.len()
+    }
+
+    /// Whether nobody is held.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 }
 
 impl Enforcer for LocalEnforcer {
-    fn enforce(&self, _: PeerKey, _: Sanction) {}
-    fn authenticate(&self, _: PeerKey, _: Timestamp) {}
-    fn admit(&self, _: PeerKey, _: Timestamp) -> Admission {
-        Admission::Admitted
+    fn enforce(&self, peer: PeerKey, sanction: Sanction, now: Timestamp) {
+        let mut peers = self.peers.of(peer);
+        if sanction == Sanction::None {
+            match peers.get_mut(peer) {
+                Some(entry) if entry.authenticated_until > now => entry.sanction = sanction,
+                Some(_) => peers.remove(peer),
+                None => {}
+            }
+        } else {
+            peers.entry(peer, now).sanction = sanction;
+        }
     }
+
+    fn authenticate(&self, peer: PeerKey, until: Timestamp, now: Timestamp) {
+        self.peers.of(peer).entry(peer, now).authenticated_until = until;
+    }
+
+    fn admit(&self, peer: PeerKey, now: Timestamp) -> Admission {
+        let mut peers = self.peers.of(peer);
+        let Some(entry) = peers.get_mut(peer) else { return Admission::Admitted };
+        if entry.authenticated_until > now {
+            return Admission::Admitted;
+        }
+        match entry.sanction.at(now) {
+            Sanction::None => Admission::Admitted,
+            Sanction::Blocked { .. } => Admission::Blocked,
+            Sanction::Limited { .. } => match gcra::step(entry.arrival, now, self.limit) {
+                Some(arrival) => {
+                    entry.arrival = arrival;
+                    Admission::Admitted
+                }
+                None => Admission::Limited,
+            },
+        }
+    }
+
     fn home(&self) -> Home {
         Home::Process
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::time::Duration;
+
+    use super::*;
+
+    const PEER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 7);
+
+    fn enforcer() -> LocalEnforcer {
+        LocalEnforcer::new(Rate::new(6, Duration::from_secs(60), 1), 1000)
+    }
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp(seconds * 1_000_000_000)
+    }
+
+    #[test]
+    fn a_blocked_peer_stays_out_until_its_time_is_over() {
+        let enforcer = enforcer();
+        let peer = PeerKey::from(PEER);
+        enforcer.enforce(peer, Sanction::Blocked { until: at(100) }, at(0));
+        assert_eq!(enforcer.admit(peer, at(99)), Admission::Blocked);
+        assert_eq!(enforcer.admit(PeerKey::from(Ipv4Addr::LOCALHOST), at(99)), Admission::Admitted);
+        assert_eq!(enforcer.admit(peer, at(100)), Admission::Admitted);
+    }
+
+    #[test]
+    fn a_limited_peer_comes_in_at_its_rate() {
+        let enforcer = enforcer();
+        let peer = PeerKey::from(PEER);
+        enforcer.enforce(peer, Sanction::Limited { until: at(1000) }, at(0));
+        let admitted = (0..60).filter(|s| enforcer.admit(peer, at(10 + s)) == Admission::Admitted).count();
+        assert_eq!(admitted, 6);
+    }
+
+    #[test]
+    fn an_authenticated_host_is_never_refused() {
+        let enforcer = enforcer();
+        let peer = PeerKey::from(PEER);
+        enforcer.enforce(peer, Sanction::Blocked { until: at(100) }, at(0));
+        enforcer.authenticate(peer, at(50), at(0));
+        assert_eq!(enforcer.admit(peer, at(49)), Admission::Admitted);
+        assert_eq!(enforcer.admit(peer, at(50)), Admission::Blocked);
+    }
+
+    #[test]
+    fn a_lifted_sanction_leaves_nothing_behind() {
+        let enforcer = enforcer();
+        let peer = PeerKey::from(PEER);
+        enforcer.enforce(peer, Sanction::Blocked { until: at(100) }, at(0));
+        enforcer.enforce(peer, Sanction::None, at(1));
+        assert_eq!(enforcer.admit(peer, at(2)), Admission::Admitted);
+        assert!(enforcer.is_empty());
     }
 }

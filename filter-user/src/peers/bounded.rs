@@ -1,0 +1,175 @@
+//! A map of peers that never grows past its bound: when it is full, the entry that is worth least of the few that a
+//! clock hand passes makes room. Knows nothing of what is kept.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use filter_common::{PeerKey, Timestamp};
+
+/// Entries that the hand looks at to find the least: bounds the work of an insertion into a full map.
+const PASSED_BY_THE_HAND: usize = 16;
+
+/// Peers that share a lock; a power of two. Many, so that workers rarely meet at one.
+const SHARDS: usize = 64;
+
+/// How much is lost when an entry is forgotten.
+pub(super) trait Worth {
+    /// Nothing is 0: such an entry is as good as absent.
+    fn worth(&self, now: Timestamp) -> u64;
+}
+
+/// One bounded map.
+#[derive(Debug)]
+pub(super) struct Bounded<V> {
+    index: HashMap<PeerKey, u32>,
+    slots: Vec<(PeerKey, V)>,
+    hand: usize,
+    capacity: usize,
+}
+
+impl<V: Worth + Default> Bounded<V> {
+    fn new(capacity: usize) -> Self {
+        // An index is an u32: four thousand million peers in one shard are beyond any memory.
+        let capacity = capacity.clamp(1, u32::MAX as usize);
+        Self { index: HashMap::new(), slots: Vec::new(), hand: 0, capacity }
+    }
+
+    pub(super) fn get_mut(&mut self, peer: PeerKey) -> Option<&mut V> {
+        let slot = *self.index.get(&peer)?;
+        self.slots.get_mut(slot as usize).map(|(_, value)| value)
+    }
+
+    /// The entry of a peer; made, and room for it if need be, where there is none.
+    pub(super) fn entry(&mut self, peer: PeerKey, now: Timestamp) -> &mut V {
+        let slot = match self.index.get(&peer) {
+            Some(slot) => *slot as usize,
+            None => {
+                let slot = if self.slots.len() < self.capacity {
+                    self.slots.push((peer, V::default()));
+                    self.slots.len() - 1
+                } else {
+                    let slot = self.least(now);
+                    self.index.remove(&self.slots[slot].0);
+                    self.slots[slot] = (peer, V::default());
+                    slot
+                };
+                self.index.insert(peer, slot as u32);
+                slot
+            }
+        };
+        &mut self.slots[slot].1
+    }
+
+    /// Forgets a peer.
+    pub(super) fn remove(&mut self, peer: PeerKey) {
+        if let Some(slot) = self.index.remove(&peer) {
+            self.slots.swap_remove(slot as usize);
+            if let Some((moved, _)) = self.slots.get(slot as usize) {
+                self.index.insert(*moved, slot);
+            }
+        }
+    }
+
+    fn least(&mut self, now: Timestamp) -> usize {
+        let mut least = (u64::MAX, self.hand % self.slots.len());
+        for _ in 0..PASSED_BY_THE_HAND.min(self.slots.len()) {
+            self.hand = (self.hand + 1) % self.slots.len();
+            let worth = self.slots[self.hand].1.worth(now);
+            if worth < least.0 {
+                least = (worth, self.hand);
+            }
+            if worth == 0 {
+                break;
+            }
+        }
+        least.1
+    }
+
+    fn len(&self) -> usize {
+        self.slots.len()
+    }
+}
+
+/// Bounded maps side by side, each behind its own lock.
+#[derive(Debug)]
+pub(super) struct Shards<V> {
+    shards: Box<[Mutex<Bounded<V>>]>,
+}
+
+impl<V: Worth + Default> Shards<V> {
+    /// Room for `capacity` peers in all, rounded up to a whole number in each shard.
+    pub(super) fn new(capacity: usize) -> Self {
+        let each = capacity.div_ceil(SHARDS);
+        Self { shards: (0..SHARDS).map(|_| Mutex::new(Bounded::new(each))).collect() }
+    }
+
+    /// The map that a peer belongs to. Peers spread by the low bits of their network: a flood from one address meets
+    /// one lock, which its sessions would contend for anyway.
+    pub(super) fn of(&self, peer: PeerKey) -> MutexGuard<'_, Bounded<V>> {
+        let bytes = peer.0;
+        let mixed = bytes.iter().fold(0usize, |mixed, byte| mixed.wrapping_mul(31).wrapping_add(usize::from(*byte)));
+        // A panic while the lock was held cannot leave an entry half-written: entries are plain values.
+        self.shards[mixed % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Peers held now.
+    pub(super) fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner).len()).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Default)]
+    struct Expiry(u64);
+
+    impl Worth for Expiry {
+        fn worth(&self, now: Timestamp) -> u64 {
+            self.0.saturating_sub(now.0)
+        }
+    }
+
+    fn peer(n: u32) -> PeerKey {
+        PeerKey::from(std::net::Ipv4Addr::from(n))
+    }
+
+    #[test]
+    fn a_full_map_forgets_the_expired_before_the_lasting() {
+        let mut map = Bounded::<Expiry>::new(3);
+        for (n, until) in [(1, 50), (2, 5), (3, 90)] {
+            *map.entry(peer(n), Timestamp(0)) = Expiry(until);
+        }
+        *map.entry(peer(4), Timestamp(10)) = Expiry(70);
+        assert_eq!(map.len(), 3);
+        assert!(map.get_mut(peer(2)).is_none());
+        *map.entry(peer(5), Timestamp(10)) = Expiry(80);
+        assert!(map.get_mut(peer(1)).is_none(), "none is expired: the one that ends first goes");
+        assert!(map.get_mut(peer(3)).is_some() && map.get_mut(peer(4)).is_some());
+    }
+
+    #[test]
+    fn what_is_removed_is_gone_and_the_rest_is_found() {
+        let mut map = Bounded::<Expiry>::new(10);
+        for n in 0..5 {
+            map.entry(peer(n), Timestamp(0)).0 = u64::from(n) + 1;
+        }
+        map.remove(peer(1));
+        map.remove(peer(9));
+        assert!(map.get_mut(peer(1)).is_none());
+        for n in [0, 2, 3, 4] {
+            assert_eq!(map.get_mut(peer(n)).map(|e| e.0), Some(u64::from(n) + 1));
+        }
+    }
+
+    #[test]
+    fn any_number_of_peers_fits_in_the_bound() {
+        let shards = Shards::<Expiry>::new(1000);
+        for n in 0..100_000 {
+            shards.of(peer(n)).entry(peer(n), Timestamp(0)).0 = 1;
+        }
+        assert!(shards.len() <= 1024, "{} peers held", shards.len());
+        assert!(shards.len() >= 900, "{} peers held: the bound is used", shards.len());
+    }
+}
