@@ -23,4 +23,4 @@ pub use backend::{Backend, BackendError, BackendSettings};
 pub use clock::boot_now;
 pub use listener::ListenError;
 pub use shared::{ProxySettings, Shared};
-pub use workers::{ProxyError, Workers};
+pub use workers::{Listening, Workers};

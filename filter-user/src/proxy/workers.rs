@@ -1,7 +1,7 @@
 //! All workers: started together, stopped together.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 
@@ -11,15 +11,34 @@ use super::listener::{ListenError, bind};
 use super::shared::{Shared, Signal};
 use super::worker;
 
-/// The proxy could not start.
-#[derive(Debug, thiserror::Error)]
-pub enum ProxyError {
-    /// No listening socket.
-    #[error(transparent)]
-    Listen(#[from] ListenError),
-    /// No thread.
-    #[error("cannot start a worker thread: {0}")]
-    Thread(io::Error),
+/// Listening sockets for every worker, none served yet: clients already wait in their queues.
+#[derive(Debug)]
+pub struct Listening {
+    of_workers: Vec<Vec<TcpListener>>,
+    addresses: Vec<SocketAddr>,
+}
+
+impl Listening {
+    /// Listens on every address, for `workers` workers.
+    pub fn bind(listen: &[SocketAddr], workers: usize) -> Result<Self, ListenError> {
+        let workers = workers.max(1);
+        let mut of_workers: Vec<Vec<_>> = (0..workers).map(|_| Vec::new()).collect();
+        let mut addresses = Vec::new();
+        for &address in listen {
+            let listeners = bind(address, workers)?;
+            addresses.extend(listeners.first().and_then(|listener| listener.local_addr().ok()));
+            for (of_worker, listener) in of_workers.iter_mut().zip(listeners) {
+                of_worker.push(listener);
+            }
+        }
+        Ok(Self { of_workers, addresses })
+    }
+
+    /// Where clients can connect, with the port that was given where any was asked for.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
 }
 
 /// The running workers.
@@ -27,40 +46,22 @@ pub enum ProxyError {
 pub struct Workers {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<io::Result<()>>>,
-    addresses: Vec<SocketAddr>,
 }
 
 impl Workers {
-    /// Listens on every address and starts `count` workers.
-    pub fn start(shared: Arc<Shared>, listen: &[SocketAddr], count: usize) -> Result<Self, ProxyError> {
-        let count = count.max(1);
-        let mut of_workers: Vec<Vec<_>> = (0..count).map(|_| Vec::new()).collect();
-        let mut addresses = Vec::new();
-        for &address in listen {
-            let listeners = bind(address, count)?;
-            addresses.extend(listeners.first().and_then(|listener| listener.local_addr().ok()));
-            for (of_worker, listener) in of_workers.iter_mut().zip(listeners) {
-                of_worker.push(listener);
-            }
-        }
-        let (senders, receivers): (Vec<_>, Vec<_>) = (0..count).map(|_| unbounded_channel()).unzip();
+    /// Starts a thread for each worker.
+    pub fn start(shared: Arc<Shared>, listening: Listening) -> io::Result<Self> {
+        let (senders, receivers): (Vec<_>, Vec<_>) = listening.of_workers.iter().map(|_| unbounded_channel()).unzip();
         shared.set_workers(senders);
         let mut threads = Vec::new();
-        for (number, (listeners, signals)) in of_workers.into_iter().zip(receivers).enumerate() {
+        for (number, (listeners, signals)) in listening.of_workers.into_iter().zip(receivers).enumerate() {
             let shared = Arc::clone(&shared);
             let thread = Builder::new()
                 .name(format!("worker-{number}"))
-                .spawn(move || worker::run(shared, listeners, signals))
-                .map_err(ProxyError::Thread)?;
+                .spawn(move || worker::run(shared, listeners, signals))?;
             threads.push(thread);
         }
-        Ok(Self { shared, threads, addresses })
-    }
-
-    /// Where clients can connect.
-    #[must_use]
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+        Ok(Self { shared, threads })
     }
 
     /// Whether a worker has ended by itself, which none does.
