@@ -113,6 +113,32 @@ impl Given {
     }
 }
 
+/// A setting as it stands, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Effective {
+    /// Its name.
+    pub name: &'static str,
+    /// Its value, as it was written.
+    pub value: String,
+    /// Where it stands.
+    pub origin: Origin,
+}
+
+impl Given {
+    /// Every setting as it stands, in the order of the table.
+    pub(super) fn effective(&self) -> Vec<Effective> {
+        let shown = |row: &'static Row| Effective {
+            name: row.name,
+            value: match self.texts.get(row.name) {
+                Some(given) => given.texts.join(", "),
+                None => row.default_shown(),
+            },
+            origin: self.origin(row),
+        };
+        TABLE.iter().map(|setting| shown(setting.row())).collect()
+    }
+}
+
 /// The row of a setting, by its name.
 pub(super) fn row(name: &str) -> Option<&'static Row> {
     TABLE.iter().map(|setting| setting.row()).find(|row| row.name == name)

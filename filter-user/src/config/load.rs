@@ -11,7 +11,7 @@ use filter_common::{PrefixLengths, Rate};
 
 use super::checked::Config;
 use super::error::ConfigError;
-use super::given::Given;
+use super::given::{Effective, Given};
 use super::kind::{DomainName, Kind};
 use super::setting::Setting;
 use super::source::{self, FILE_FLAG};
@@ -21,7 +21,13 @@ use crate::peers::Weights;
 impl Config {
     /// From flags that clap has parsed, this process's environment and the file that either names.
     pub fn load(matches: &ArgMatches) -> Result<Self, ConfigError> {
-        Self::from_sources(matches, std::env::vars_os())
+        Ok(Self::load_shown(matches)?.0)
+    }
+
+    /// As [`load`](Self::load), with every setting as it stands.
+    pub fn load_shown(matches: &ArgMatches) -> Result<(Self, Vec<Effective>), ConfigError> {
+        let given = gather(matches, std::env::vars_os())?;
+        Ok((Self::from_given(&given)?, given.effective()))
     }
 
     /// From flags that clap has parsed, these variables and the file that either names.
@@ -29,18 +35,7 @@ impl Config {
         matches: &ArgMatches,
         variables: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigError> {
-        let variables: Vec<_> = variables.into_iter().collect();
-        let by_flag = matches.try_get_one::<PathBuf>(FILE_FLAG).ok().flatten().cloned();
-        let by_variable = variables.iter().find(|(name, _)| name.to_str() == Some(&variable_of(FILE_FLAG)));
-        let mut given = Given::default();
-        if let Some(path) = by_flag.or_else(|| by_variable.map(|(_, path)| PathBuf::from(path))) {
-            let text = std::fs::read_to_string(&path)
-                .map_err(|source| ConfigError::File { path: path.clone(), source })?;
-            source::file(&mut given, &path, &text)?;
-        }
-        source::environment(&mut given, variables)?;
-        source::flags(&mut given, matches)?;
-        Self::from_given(&given)
+        Self::from_given(&gather(matches, variables)?)
     }
 
     /// From flags alone, such as `["--backend", "sink:"]`: neither environment nor file, unless `--config` names one.
@@ -124,6 +119,25 @@ impl Config {
             log_refusals: number(given, &s::LOG_REFUSALS)?,
         })
     }
+}
+
+/// All that the sources say.
+fn gather(
+    matches: &ArgMatches,
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Given, ConfigError> {
+    let variables: Vec<_> = variables.into_iter().collect();
+    let by_flag = matches.try_get_one::<PathBuf>(FILE_FLAG).ok().flatten().cloned();
+    let by_variable = variables.iter().find(|(name, _)| name.to_str() == Some(&variable_of(FILE_FLAG)));
+    let mut given = Given::default();
+    if let Some(path) = by_flag.or_else(|| by_variable.map(|(_, path)| PathBuf::from(path))) {
+        let text = std::fs::read_to_string(&path)
+            .map_err(|source| ConfigError::File { path: path.clone(), source })?;
+        source::file(&mut given, &path, &text)?;
+    }
+    source::environment(&mut given, variables)?;
+    source::flags(&mut given, matches)?;
+    Ok(given)
 }
 
 /// A number in the type that the program counts it in; every bound in the table fits its type.

@@ -11,6 +11,7 @@ pub mod source;
 
 pub use checked::{BackendAddress, Config};
 pub use error::ConfigError;
+pub use given::{Effective, Origin};
 pub use setting::AnySetting;
 pub use settings::TABLE;
 pub use source::arguments;
