@@ -34,6 +34,10 @@ const REPLIES: usize = 4096;
 /// The key of the listener; connections have theirs from the slab.
 const LISTENER: u64 = u64::MAX;
 
+/// The peer has said all it will say. It is asked for and comes with the last bytes: so no read is made for the end.
+const ENDED: epoll::EventFlags =
+    epoll::EventFlags::RDHUP.union(epoll::EventFlags::HUP).union(epoll::EventFlags::ERR);
+
 /// The responder, bound and listening.
 #[derive(Debug)]
 pub struct Responder {
@@ -89,7 +93,7 @@ impl Responder {
                 }
                 let key = event.data.u64() as usize;
                 if let Some(connection) = connections.get_mut(key)
-                    && !connection.answer()
+                    && (!connection.answer() || { event.flags }.intersects(ENDED))
                 {
                     connections.remove(key);
                 }
@@ -116,7 +120,7 @@ fn accept(listener: &TcpListener, epoll: &OwnedFd, connections: &mut Slab<Connec
             epoll,
             &socket,
             epoll::EventData::new_u64(slot.key() as u64),
-            epoll::EventFlags::IN | epoll::EventFlags::ET,
+            epoll::EventFlags::IN | epoll::EventFlags::RDHUP | epoll::EventFlags::ET,
         )
         .context("cannot watch a connection")?;
         slot.insert(Connection { socket, within_line: false });

@@ -157,7 +157,7 @@ impl RefusedSessions {
                 Ok((ready, _)) => {
                     run.now = Instant::now();
                     for event in ready {
-                        run.advance(event.data.u64() as usize);
+                        run.advance(event.data.u64() as usize, event.flags);
                     }
                 }
                 Err(Errno::INTR) => {}
@@ -221,7 +221,7 @@ impl Run<'_> {
             &self.epoll,
             &socket,
             epoll::EventData::new_u64(slot.key() as u64),
-            epoll::EventFlags::IN | epoll::EventFlags::ET,
+            epoll::EventFlags::IN | epoll::EventFlags::RDHUP | epoll::EventFlags::ET,
         )
         .context("cannot watch a socket")?;
         slot.insert(Client {
@@ -236,10 +236,12 @@ impl Run<'_> {
     }
 
     /// Reads what there is for one session and says what is next.
-    fn advance(&mut self, key: usize) {
+    fn advance(&mut self, key: usize, flags: epoll::EventFlags) {
         let Some(client) = self.clients.get_mut(key) else { return };
         client.last_progress = self.now;
-        match client.advance(&self.steps) {
+        // The end comes with the last bytes as one event: where it is told of, it must be read up to.
+        let ends = flags.difference(epoll::EventFlags::IN | epoll::EventFlags::ET);
+        match client.advance(&self.steps, !ends.is_empty()) {
             Progress::Goes => {}
             Progress::Completed => {
                 let client = self.clients.remove(key);
@@ -276,7 +278,7 @@ impl Run<'_> {
 }
 
 impl Client {
-    fn advance(&mut self, steps: &[Step]) -> Progress {
+    fn advance(&mut self, steps: &[Step], ends: bool) -> Progress {
         let mut buffer = [0u8; READ];
         loop {
             let length = match rustix::net::recv(self.socket.as_fd(), &mut buffer, RecvFlags::empty()) {
@@ -312,7 +314,7 @@ impl Client {
                     }
                 }
             }
-            if length < READ {
+            if length < READ && !ends {
                 // Nothing more is there now: the next event tells of more, and of the end.
                 return Progress::Goes;
             }
