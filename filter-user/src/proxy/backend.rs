@@ -2,11 +2,10 @@
 //! other, each answered within its time or given up.
 
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
 use super::capabilities::Capabilities;
@@ -39,6 +38,14 @@ pub struct BackendSettings {
 /// What went wrong with the backend.
 #[derive(Debug, thiserror::Error)]
 pub enum BackendError {
+    /// Its name has no address.
+    #[error("cannot resolve the backend's name {host}: {source}")]
+    Unresolved {
+        /// The name.
+        host: String,
+        /// Why.
+        source: io::Error,
+    },
     /// No connection.
     #[error("cannot connect to the backend {host}:{port}: {source}")]
     Unavailable {
@@ -86,22 +93,10 @@ impl BackendError {
     #[must_use]
     pub fn reply(&self) -> Reply {
         match self {
-            Self::Unavailable { .. } | Self::Refused { .. } => reply::BACKEND_UNAVAILABLE,
+            Self::Unresolved { .. } | Self::Unavailable { .. } | Self::Refused { .. } => reply::BACKEND_UNAVAILABLE,
             Self::TimedOut { .. } => reply::BACKEND_TIMED_OUT,
             Self::Lost { .. } => reply::BACKEND_LOST,
             Self::Garbled { .. } => reply::BACKEND_GARBLED,
-        }
-    }
-
-    /// Its name in metrics.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Unavailable { .. } => "unavailable",
-            Self::Refused { .. } => "refused",
-            Self::TimedOut { .. } => "timed_out",
-            Self::Lost { .. } => "lost",
-            Self::Garbled { .. } => "garbled",
         }
     }
 }
@@ -211,9 +206,14 @@ impl Backend {
     async fn connect(settings: &BackendSettings) -> Result<Self, BackendError> {
         let unavailable =
             |source| BackendError::Unavailable { host: settings.host.clone(), port: settings.port, source };
-        let connecting = TcpStream::connect((settings.host.as_str(), settings.port));
+        let connecting = async {
+            let unresolved = |source| BackendError::Unresolved { host: settings.host.clone(), source };
+            let addresses: Vec<_> =
+                lookup_host((settings.host.as_str(), settings.port)).await.map_err(unresolved)?.collect();
+            TcpStream::connect(&addresses[..]).await.map_err(unavailable)
+        };
         let stream = match timeout(settings.dial_timeout, connecting).await {
-            Ok(connected) => connected.map_err(unavailable)?,
+            Ok(connected) => connected?,
             Err(_) => return Err(BackendError::TimedOut { what: "the connection", after: settings.dial_timeout }),
         };
         stream.set_nodelay(true).map_err(unavailable)?;
@@ -247,14 +247,5 @@ impl Backend {
             return Ok(());
         }
         Err(BackendError::Refused { what: "HELO", summary: answer.summary() })
-    }
-}
-
-/// The address of the other end, for logs.
-impl Backend {
-    /// Where this connection goes.
-    #[must_use]
-    pub fn address(&self) -> Option<SocketAddr> {
-        self.stream.peer_addr().ok()
     }
 }

@@ -69,6 +69,9 @@ impl Driver {
                         }
                     }
                     Piece::EndRefused => {
+                        if let Some(delivery) = &mut self.delivery {
+                            delivery.abandon();
+                        }
                         self.end_message();
                         self.worker.report.message(self.client.ip(), self.envelope.as_deref(), MessageEnd::Refused, octets);
                         break false;

@@ -6,7 +6,18 @@ use super::capabilities::KnownCapabilities;
 use super::envelope::{Envelope, Unfit};
 use super::reply_reader::{GarbledReply, OwnedReply};
 use super::true_address::TrueClient;
+use crate::policy::Grant;
 use crate::smtp::{Answer, Reply, reply};
+
+/// Why a recipient may be handed to the backend. Nothing reaches it without one; a foreign one needs a [`Grant`], which
+/// only a restriction that matched can make.
+#[derive(Clone, Copy, Debug)]
+pub enum Passage {
+    /// It is local.
+    Route,
+    /// It is not, and the session may relay.
+    Relay(Grant),
+}
 
 /// What the backend, or we in its place, say to the client.
 #[derive(Debug)]
@@ -46,6 +57,8 @@ pub struct Delivery {
     open: bool,
     /// The backend is gone for the rest of this transaction, and what every further question about it is told.
     lost: Option<Reply>,
+    /// Connections made since somebody asked.
+    dials: u32,
     /// Recipients that the backend accepted.
     recipients: u32,
 }
@@ -63,6 +76,11 @@ impl Delivery {
         self.recipients
     }
 
+    /// Connections made since the last call.
+    pub fn take_dials(&mut self) -> u32 {
+        std::mem::take(&mut self.dials)
+    }
+
     /// The transaction is over, or a new one begins.
     pub fn reset(&mut self) {
         self.open = false;
@@ -73,6 +91,7 @@ impl Delivery {
     /// Asks about the recipient in the envelope, after all that must come before it.
     pub async fn recipient(
         &mut self,
+        _passage: Passage,
         envelope: &Envelope,
         client: &TrueClient<'_>,
         settings: &BackendSettings,
@@ -163,6 +182,7 @@ impl Delivery {
                 return Ok(word);
             }
         }
+        self.dials += 1;
         let mut backend = Backend::dial(settings, client).await?;
         known.learn(&backend.capabilities);
         let word = self.replay(&mut backend, envelope, settings).await?;

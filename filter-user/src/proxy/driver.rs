@@ -14,9 +14,9 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::clock::boot_now;
-use super::delivery::{Delivery, Word};
+use super::delivery::{Delivery, Passage, Word};
 use super::envelope::Envelope;
-use super::judge::{judge, strike_of};
+use super::judge::{Outcome, judge, strike_of};
 use super::listener::{has_talked, reset_at_close, send_now};
 use super::offer::Offer;
 use super::slots::Call;
@@ -44,8 +44,8 @@ pub(super) enum End {
 /// What a session needs that its turn cannot give.
 #[derive(Clone, Copy, Debug)]
 enum Pending {
-    /// The backend's word about a recipient.
-    Recipient,
+    /// The backend's word about a recipient that may pass.
+    Recipient(Passage),
     /// The backend's word about DATA.
     Data,
     /// Message data to be handed on.
@@ -309,13 +309,16 @@ impl Driver {
             Question::Rcpt(rcpt) => {
                 let facts = Facts { peer: self.client.ip(), local: self.local };
                 let judgement = judge(&self.worker.shared, &facts, &rcpt.path);
-                let Some(refusal) = judgement.refusal else {
-                    self.envelope().address_to(rcpt);
-                    return Err(Pending::Recipient);
+                let (refusal, strike) = match judgement.outcome {
+                    Outcome::Pass(passage) => {
+                        self.envelope().address_to(rcpt);
+                        return Err(Pending::Recipient(passage));
+                    }
+                    Outcome::Refuse(refusal, strike) => (refusal, strike),
                 };
                 let sender = self.envelope.as_ref().map_or("", |envelope| envelope.sender());
-                self.worker.report.refused(self.client.ip(), sender, rcpt, &judgement, boot_now);
-                if let Some(strike) = judgement.strike {
+                self.worker.report.refused(self.client.ip(), sender, rcpt, &judgement);
+                if let Some(strike) = strike {
                     self.strike(strike);
                 }
                 return Ok(Answer::Refuse(refusal));
@@ -339,7 +342,7 @@ impl Driver {
 
     fn note_offence(&mut self) {
         if let Some(offence) = self.session.poll_offence() {
-            self.worker.report.offence(self.client.ip(), offence, boot_now);
+            self.worker.report.offence(self.client.ip(), offence);
             self.strike(strike_of(offence));
         }
     }
@@ -394,7 +397,7 @@ impl Driver {
         let settings = &shared.settings.backend;
         let mut delivery = self.delivery.take().unwrap_or_default();
         let word = match pending {
-            Pending::Recipient => {
+            Pending::Recipient(passage) => {
                 let envelope = self.envelope.take().unwrap_or_default();
                 let local = self.local.or_else(|| self.stream.local_addr().ok());
                 let client = TrueClient {
@@ -403,14 +406,15 @@ impl Driver {
                     helo: envelope.helo(),
                     extended: envelope.extended(),
                 };
-                let word = delivery.recipient(&envelope, &client, settings, &shared.capabilities).await;
-                self.worker.report.passed(self.client.ip(), &envelope, &word);
+                let word = delivery.recipient(passage, &envelope, &client, settings, &shared.capabilities).await;
+                self.worker.report.dialled(delivery.take_dials());
+                self.worker.report.passed(self.client.ip(), passage, &envelope, &word);
                 self.envelope = Some(envelope);
                 word
             }
             Pending::Data => {
                 let word = delivery.data(settings).await;
-                self.worker.report.data_asked(self.client.ip(), &word);
+                self.worker.report.backend_said(&word);
                 word
             }
             Pending::Pump => {
@@ -479,7 +483,7 @@ impl Driver {
         if let Some(delivery) = &mut self.delivery {
             delivery.quit();
         }
-        self.worker.report.session_closed(end);
+        self.worker.report.session_closed(end, self.session.commands());
     }
 }
 

@@ -19,10 +19,10 @@ use crate::peers::{Strike, Struck};
 use crate::policy::{Decision, Prohibition};
 use crate::smtp::{CloseReason, Offence, RcptCommand};
 use crate::telemetry::label::{
-    BackendFailure, Bound, MessageOutcome, RecipientOutcome, SanctionKind, SessionEnd, SessionRefusal, StrikeKind,
+    BackendFailure, Bound, Label as _, MessageOutcome, RecipientOutcome, SanctionKind, SessionEnd, SessionRefusal, StrikeKind,
     TimeoutKind,
 };
-use crate::telemetry::{Metrics, Noted, RefusalLog, field};
+use crate::telemetry::{Metrics, Noted, RefusalLog, Summary, field};
 
 /// How often what was refused and not logged is summed up.
 const SUMMARY_INTERVAL: Duration = Duration::from_secs(60);
@@ -75,7 +75,7 @@ impl Report {
         self.sum_up(&summaries);
     }
 
-    fn sum_up(&self, summaries: &[crate::telemetry::Summary]) {
+    fn sum_up(&self, summaries: &[Summary]) {
         for summary in summaries {
             self.metrics.refusals_summed.increment(summary.refusals);
             summary.log();
@@ -92,7 +92,7 @@ impl Report {
     pub(super) fn not_served(&self, peer: IpAddr, why: SessionRefusal) {
         self.metrics.sessions_refused.of(why).increment(1);
         if self.is_sampled(peer) {
-            let reason = crate::telemetry::label::Label::NAMES_OF(why);
+            let reason = SessionRefusal::NAMES[why.index()];
             tracing::info!({ field::PEER } = %peer, { field::REASON } = reason, "connection refused");
         }
     }
@@ -143,7 +143,7 @@ impl Report {
                 { field::REVERSE_PATH } = sender,
                 { field::FORWARD_PATH } = forward_path(&rcpt.path),
                 { field::DECISION } = %judgement.decision,
-                { field::DISGUISED } = judgement.disguised().map(tracing::field::display),
+                { field::DISGUISED } = judgement.disguise.map(tracing::field::display),
                 "recipient refused"
             );
         }

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -18,11 +18,12 @@ use super::driver::Driver;
 use super::envelope::Envelope;
 use super::listener::{accept, reset_at_close, send_now};
 use super::offer::Offer;
-use super::report::{NotServed, Report};
+use super::report::Report;
 use super::shared::{Shared, Signal};
 use super::slots::Slots;
 use crate::peers::Admission;
-use crate::smtp::reply;
+use crate::smtp::{Reply, reply};
+use crate::telemetry::label::SessionRefusal;
 
 /// How often overdue sessions are looked for: how much later than its deadline a session may end.
 const TICK: Duration = Duration::from_millis(250);
@@ -131,7 +132,7 @@ pub(super) fn run(
         }
         drain(&worker).await;
         ticking.abort();
-        worker.report.finish(boot_now());
+        worker.report.finish();
         Ok(())
     })
 }
@@ -168,7 +169,7 @@ async fn tick(worker: Rc<Worker>) {
     loop {
         ticker.tick().await;
         worker.slots.borrow_mut().call_overdue(Instant::now());
-        worker.report.tick(boot_now());
+        worker.report.tick(Instant::now());
     }
 }
 
@@ -182,7 +183,7 @@ async fn accept_all(worker: Rc<Worker>, listener: AsyncFd<TcpListener>) {
                 Ok(Ok((socket, client))) => admit(&worker, socket, client, bound),
                 Ok(Err(error)) if is_of_one_connection(&error) => {}
                 Ok(Err(error)) => {
-                    worker.report.accept_failed(&error, boot_now());
+                    worker.report.accept_failed(&error);
                     tokio::time::sleep(NO_ROOM).await;
                     break;
                 }
@@ -214,22 +215,22 @@ fn admit(worker: &Rc<Worker>, socket: OwnedFd, client: SocketAddr, bound: Option
     let not_served = match shared.register.admit(client.ip(), boot_now()) {
         Admission::Blocked => {
             reset_at_close(&socket);
-            worker.report.not_served(NotServed::Blocked);
+            worker.report.not_served(client.ip(), SessionRefusal::Blocked);
             return;
         }
-        Admission::Limited => Some((NotServed::Limited, reply::PEER_LIMITED)),
-        Admission::Admitted if !shared.open_session() => Some((NotServed::TooMany, reply::TOO_MANY_SESSIONS)),
+        Admission::Limited => Some((SessionRefusal::Limited, reply::PEER_LIMITED)),
+        Admission::Admitted if !shared.open_session() => Some((SessionRefusal::MaxSessions, reply::TOO_MANY_SESSIONS)),
         Admission::Admitted => None,
     };
     if let Some((why, reply)) = not_served {
-        turn_away(worker, &socket, why, reply);
+        turn_away(worker, &socket, client.ip(), why, reply);
         return;
     }
     let peer = shared.register.key(client.ip());
     let counted = shared.counts_sessions_of(client.ip());
     if counted && !shared.open_sessions.open(peer) {
         shared.close_session();
-        turn_away(worker, &socket, NotServed::TooManyOfPeer, reply::TOO_MANY_SESSIONS_OF_PEER);
+        turn_away(worker, &socket, client.ip(), SessionRefusal::MaxSessionsPerPeer, reply::TOO_MANY_SESSIONS_OF_PEER);
         return;
     }
     match TcpStream::from_std(socket.into()) {
@@ -242,13 +243,13 @@ fn admit(worker: &Rc<Worker>, socket: OwnedFd, client: SocketAddr, bound: Option
             if counted {
                 shared.open_sessions.close(peer);
             }
-            worker.report.accept_failed(&error, boot_now());
+            worker.report.accept_failed(&error);
         }
     }
 }
 
-fn turn_away(worker: &Worker, socket: &OwnedFd, why: NotServed, reply: crate::smtp::Reply) {
+fn turn_away(worker: &Worker, socket: &OwnedFd, client: IpAddr, why: SessionRefusal, reply: Reply) {
     // One that does not take a line of text is not worth waiting for.
     let _ = send_now(socket, reply.line.as_bytes());
-    worker.report.not_served(why);
+    worker.report.not_served(client, why);
 }

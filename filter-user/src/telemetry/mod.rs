@@ -9,4 +9,4 @@ pub mod refusals;
 
 pub use self::log::LogError;
 pub use self::metrics::Metrics;
-pub use self::refusals::RefusalLog;
+pub use self::refusals::{Noted, RefusalLog, Summary};
