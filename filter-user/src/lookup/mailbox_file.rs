@@ -16,7 +16,11 @@ pub struct MailboxFile {}
 
 impl MailboxFile {
     /// Reads a file. A line without `@` is that local-part in every one of `local_domains`.
-    pub fn load(path: &Path, local_domains: &[String], case_sensitive: bool) -> Result<Self, MailboxFileError> {
+    pub fn load(
+        path: &Path,
+        local_domains: &[String],
+        case_sensitive: bool,
+    ) -> Result<Self, MailboxFileError> {
         let _ = (path, local_domains, case_sensitive);
         Err(MailboxFileError)
     }
