@@ -16,7 +16,7 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!("../../../filter-ebpf/object/
 
 const PROGRAM: &str = "relaygate";
 
-/// Loads the object, fills what does not change, and has the program verified.
+/// Loads the object, has the program verified, and fills what does not change.
 pub(super) fn object(settings: &KernelSettings) -> Result<Ebpf, KernelError> {
     if Stamped::find(OBJECT) != Some(schema::STAMP) {
         return Err(KernelError::OtherSchema);
@@ -29,9 +29,10 @@ pub(super) fn object(settings: &KernelSettings) -> Result<Ebpf, KernelError> {
         .map_max_entries("ALLOW", entries(settings.allow.len()))
         .load(OBJECT)
         .map_err(KernelError::refused)?;
+    // First the program: it names its maps by their descriptors, which close when a map that was taken is dropped.
+    xdp(&mut ebpf)?.load().map_err(KernelError::verifier)?;
     protect(&mut ebpf, &settings.ports)?;
     allow(&mut ebpf, &settings.allow)?;
-    xdp(&mut ebpf)?.load().map_err(KernelError::verifier)?;
     Ok(ebpf)
 }
 
