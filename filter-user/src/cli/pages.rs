@@ -14,9 +14,18 @@ use crate::config::{self, TABLE};
 
 /// Prints the man page: subcommands, and the settings once for those that take them.
 pub fn man() -> anyhow::Result<ExitCode> {
-    let page = command().mut_subcommands(|subcommand| subcommand).args(config::arguments());
+    let subcommands = clap_mangen::Man::new(command());
+    let settings = clap_mangen::Man::new(command().args(config::arguments()));
     let mut text = Vec::new();
-    clap_mangen::Man::new(page).render(&mut text).context("cannot make the man page")?;
+    subcommands
+        .render_title(&mut text)
+        .and_then(|()| subcommands.render_name_section(&mut text))
+        .and_then(|()| subcommands.render_synopsis_section(&mut text))
+        .and_then(|()| subcommands.render_description_section(&mut text))
+        .and_then(|()| subcommands.render_subcommands_section(&mut text))
+        .and_then(|()| settings.render_options_section(&mut text))
+        .and_then(|()| subcommands.render_version_section(&mut text))
+        .context("cannot make the man page")?;
     print(&text)
 }
 

@@ -40,7 +40,8 @@ const fn count(of: &'static str, from: u64, to: u64) -> Count {
 const MOMENT: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
-const YEAR: Duration = Duration::from_secs(365 * 86_400);
+/// As humantime counts it.
+const YEAR: Duration = Duration::from_secs(31_557_600);
 
 settings! {
     "Clients" {

@@ -2,6 +2,7 @@
 //! mean is the settings' business.
 
 use std::ffi::OsString;
+use std::ops::Range;
 use std::path::Path;
 
 use clap::{Arg, ArgMatches};
@@ -106,10 +107,10 @@ pub(super) fn file(given: &mut Given, path: &Path, text: &str) -> Result<(), Con
                 nearest: nearest(name).map(str::to_owned),
             });
         };
-        let wrong = |origin: Origin, value: &DeValue<'_>| ConfigError::Value {
+        let wrong = |origin: Origin, span: Range<usize>| ConfigError::Value {
             origin,
             name: row.name,
-            value: format!("a TOML {}", value.type_str()),
+            value: text.get(span).unwrap_or_default().to_owned(),
             expected: expected(row.name),
         };
         let texts = match value.get_ref() {
@@ -117,10 +118,10 @@ pub(super) fn file(given: &mut Given, path: &Path, text: &str) -> Result<(), Con
                 .iter()
                 .map(|item| {
                     let origin = Origin::File(path.to_owned(), line_of(item.span().start));
-                    scalar(item.get_ref()).ok_or_else(|| wrong(origin, item.get_ref()))
+                    scalar(item.get_ref()).ok_or_else(|| wrong(origin, item.span()))
                 })
                 .collect::<Result<_, _>>()?,
-            other => vec![scalar(other).ok_or_else(|| wrong(origin.clone(), other))?],
+            other => vec![scalar(other).ok_or_else(|| wrong(origin.clone(), value.span()))?],
         };
         given.give(row, texts, origin)?;
     }

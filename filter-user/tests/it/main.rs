@@ -9,3 +9,5 @@ mod kb_q255695;
 mod netns;
 mod packets;
 mod postfix;
+
+mod configs;
