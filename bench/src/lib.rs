@@ -10,3 +10,4 @@ pub mod ratio;
 pub mod record;
 pub mod responder;
 pub mod served;
+pub mod sink;
