@@ -104,7 +104,7 @@ impl Enforcement {
         }
         if let Ok(stats) = kernel.program_stats() {
             counted.kernel_runs.absolute(stats.runs);
-            counted.kernel_run_nanoseconds.absolute(u64::try_from(stats.run_time.as_nanos()).unwrap_or(u64::MAX));
+            counted.kernel_run_nanoseconds.absolute(u64::try_from(stats.time.as_nanos()).unwrap_or(u64::MAX));
         }
     }
 }

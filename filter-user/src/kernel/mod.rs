@@ -112,7 +112,7 @@ impl Kernel {
 
     /// The task that reads the program's events, logs them and keeps [`FirstDrops`]: to be spawned once, on a
     /// tokio runtime. Nothing where it was taken before.
-    pub fn run_events(&mut self) -> Option<impl Future<Output = Result<(), KernelError>> + Send + 'static> {
+    pub fn run_events(&mut self) -> Option<impl Future<Output = Result<(), KernelError>> + Send + use<>> {
         self.events.take().map(Events::run)
     }
 

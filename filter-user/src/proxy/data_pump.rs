@@ -11,6 +11,7 @@ use super::delivery::Word;
 use super::driver::{Driver, End};
 use super::report::MessageEnd;
 use crate::smtp::Piece;
+use crate::telemetry::label::TimeoutKind;
 
 /// Octets read at once; with as many again on their way out, what a message holds in memory.
 const CHUNK: usize = 64 * 1024;
@@ -105,7 +106,8 @@ impl Driver {
                     let over = self.session.handle_timeout(service, &mut self.replies, Instant::now());
                     if let Some(reason) = over {
                         self.flush().await;
-                        return self.message_broken_off(End::Closed(reason), octets);
+                        let end = self.timed_out(TimeoutKind::Data, reason);
+                        return self.message_broken_off(end, octets);
                     }
                 }
             }

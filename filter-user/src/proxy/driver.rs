@@ -25,6 +25,7 @@ use super::worker::Worker;
 use crate::peers::Strike;
 use crate::policy::Facts;
 use crate::smtp::{Answer, CloseReason, Next, Question, Session, reply};
+use crate::telemetry::label::TimeoutKind;
 
 /// Why a session is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +83,7 @@ pub(super) struct Driver {
     pub(super) granted: bool,
     counted: bool,
     blocked: bool,
+    opened: Instant,
     slot: usize,
 }
 
@@ -97,7 +99,8 @@ impl Driver {
     ) -> Self {
         let offer = worker.offer();
         let granted = worker.shared.policy.grant(&Facts { peer: client.ip(), local }).is_some();
-        let session = Session::new(offer.service(granted), Instant::now());
+        let opened = Instant::now();
+        let session = Session::new(offer.service(granted), opened);
         let slot = worker.slots.borrow_mut().insert(peer, session.deadline());
         worker.report.session_opened();
         Self {
@@ -116,6 +119,7 @@ impl Driver {
             granted,
             counted,
             blocked: false,
+            opened,
             slot,
         }
     }
@@ -250,9 +254,9 @@ impl Driver {
             Call::Overdue => {
                 let offer = Rc::clone(&self.offer);
                 let now = Instant::now();
-                let over = self.session.handle_timeout(offer.service(self.granted), out, now).map(End::Closed);
+                let over = self.session.handle_timeout(offer.service(self.granted), out, now);
                 self.set_deadline();
-                over
+                over.map(|reason| self.timed_out(TimeoutKind::Command, reason))
             }
         }
     }
@@ -447,20 +451,19 @@ impl Driver {
             return None;
         }
         let within = self.worker.shared.settings.write_timeout;
-        let Self { stream, replies, worker, slot, .. } = self;
-        let mut writing = std::pin::pin!(tokio::time::timeout(within, write_all(stream, replies)));
+        let replies = std::mem::take(&mut self.replies);
+        let mut writing = std::pin::pin!(tokio::time::timeout(within, write_all(&self.stream, &replies)));
         let written = poll_fn(|cx| {
             {
-                let mut slots = worker.slots.borrow_mut();
-                slots.listen(*slot, cx.waker());
-                if slots.take_call(*slot) == Call::Reset {
+                let mut slots = self.worker.slots.borrow_mut();
+                slots.listen(self.slot, cx.waker());
+                if slots.take_call(self.slot) == Call::Reset {
                     return Poll::Ready(None);
                 }
             }
             writing.as_mut().poll(cx).map(Some)
         })
         .await;
-        self.replies.clear();
         match written {
             Some(Ok(Ok(()))) => None,
             Some(Ok(Err(_))) => Some(End::HungUp),
@@ -470,6 +473,13 @@ impl Driver {
                 Some(End::Blocked)
             }
         }
+    }
+
+    /// The end of a session that took too long for one thing, or altogether.
+    pub(super) fn timed_out(&self, kind: TimeoutKind, reason: CloseReason) -> End {
+        let altogether = self.opened.elapsed() >= self.worker.shared.settings.deadlines.session;
+        self.worker.report.timed_out(if altogether { TimeoutKind::Session } else { kind });
+        End::Closed(reason)
     }
 
     fn set_deadline(&self) {

@@ -310,6 +310,8 @@ fn closed(reason: CloseReason) -> SessionEnd {
         CloseReason::Quit => SessionEnd::Quit,
         CloseReason::EarlyTalker => SessionEnd::EarlyTalker,
         CloseReason::NotSmtp => SessionEnd::NotSmtp,
+        CloseReason::BareNewline => SessionEnd::BareNewline,
+        CloseReason::LineTooLong => SessionEnd::LineTooLong,
         CloseReason::TooManyErrors => SessionEnd::TooManyErrors,
         CloseReason::TooManyCommands => SessionEnd::TooManyCommands,
         CloseReason::TimedOut => SessionEnd::TimedOut,

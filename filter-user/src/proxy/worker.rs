@@ -122,7 +122,7 @@ pub(super) fn run(
     local.block_on(&runtime, async {
         let mut accepting = Vec::with_capacity(listeners.len());
         for listener in listeners {
-            let listener = AsyncFd::with_interest(listener, tokio::io::Interest::READABLE)?;
+            let listener = readable(listener)?;
             accepting.push(spawn_local(accept_all(Rc::clone(&worker), listener)));
         }
         let ticking = spawn_local(tick(Rc::clone(&worker)));
@@ -171,6 +171,15 @@ async fn tick(worker: Rc<Worker>) {
         worker.slots.borrow_mut().call_overdue(Instant::now());
         worker.report.tick(Instant::now());
     }
+}
+
+/// Registers a listener with the runtime; tokio's own type would register every connection before it is looked at.
+#[expect(
+    deprecated,
+    reason = "its successor is unsafe, for types whose descriptor may change or close meanwhile; a listener keeps its"
+)]
+fn readable(listener: TcpListener) -> io::Result<AsyncFd<TcpListener>> {
+    AsyncFd::with_interest(listener, tokio::io::Interest::READABLE)
 }
 
 async fn accept_all(worker: Rc<Worker>, listener: AsyncFd<TcpListener>) {

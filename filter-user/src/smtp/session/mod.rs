@@ -233,6 +233,12 @@ impl Session {
         }
     }
 
+    /// Commands that were said so far.
+    #[must_use]
+    pub fn commands(&self) -> u32 {
+        self.commands
+    }
+
     /// The offence that was committed since the last call, if any.
     pub fn poll_offence(&mut self) -> Option<Offence> {
         self.offence.take()
