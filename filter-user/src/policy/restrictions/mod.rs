@@ -27,7 +27,7 @@ impl Restrictions {
 
     /// The one way to a grant. The never-list is asked first, because it wins over everything that grants.
     pub(super) fn grant(&self, facts: &Facts, observer: &mut impl Observer) -> Result<Grant, Prohibition> {
-        let peer = facts.peer.to_canonical();
+        let peer = facts.peer;
         if let Some(network) = self.never.find(peer) {
             observer.look(Row::NeverOrNoReroute, true, || {
                 format!("peer {peer} is in {network} of the never-list")
