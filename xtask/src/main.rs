@@ -1,2 +1,54 @@
-//! The command line of relaygate's build system.
-fn main() {}
+//! The command line of relaygate's build system: one command a file. Depends on an error type and an argument parser,
+//! no more: every build of anything waits for this one.
+
+mod docs;
+mod layers;
+mod process;
+mod rust_source;
+mod test;
+mod tidy;
+mod tree;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// relaygate's build system.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The one gate: format, lints, layers, documents, licences, tests; the same on a laptop and in CI.
+    Test(test::Options),
+    /// Compares every import with the table of who may know whom.
+    Layers,
+    /// Checks the source text: first lines, lengths, names, leftovers.
+    Tidy,
+    /// Makes the pages that are made from the table of settings.
+    Docs {
+        /// Compare with what is committed instead.
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Test(options) => test::run(&options),
+        Command::Layers => layers::run(),
+        Command::Tidy => tidy::run(),
+        Command::Docs { check } => docs::run(check),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

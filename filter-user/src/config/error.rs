@@ -70,25 +70,30 @@ pub enum ConfigError {
     )]
     NoBackend,
     /// Two settings that cannot both hold.
-    #[error(
-        "{first} = {first_value} ({first_origin}) must be {relation} {second} = {second_value} ({second_origin})"
-    )]
-    Contradiction {
-        /// A setting.
-        first: &'static str,
-        /// Its value.
-        first_value: String,
-        /// Where it stands.
-        first_origin: Origin,
-        /// "more than", "at least".
-        relation: &'static str,
-        /// Another.
-        second: &'static str,
-        /// Its value.
-        second_value: String,
-        /// Where it stands.
-        second_origin: Origin,
-    },
+    #[error(transparent)]
+    Contradiction(Box<Contradiction>),
+}
+
+/// Two settings that cannot both hold.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{first} = {first_value} ({first_origin}) must be {relation} {second} = {second_value} ({second_origin})"
+)]
+pub struct Contradiction {
+    /// A setting.
+    pub first: &'static str,
+    /// Its value.
+    pub first_value: String,
+    /// Where it stands.
+    pub first_origin: Origin,
+    /// "more than", "at least".
+    pub relation: &'static str,
+    /// Another.
+    pub second: &'static str,
+    /// Its value.
+    pub second_value: String,
+    /// Where it stands.
+    pub second_origin: Origin,
 }
 
 fn did_you_mean(nearest: &Option<String>) -> String {

@@ -10,7 +10,7 @@ use clap::{ArgMatches, Command};
 use filter_common::{PrefixLengths, Rate};
 
 use super::checked::Config;
-use super::error::ConfigError;
+use super::error::{ConfigError, Contradiction};
 use super::given::{Effective, Given};
 use super::kind::{DomainName, Kind};
 use super::setting::Setting;
@@ -197,7 +197,7 @@ fn compare<K: Kind<Value: Shown>>(
     if holds(&first_value, &second_value) {
         return Ok(());
     }
-    Err(ConfigError::Contradiction {
+    Err(ConfigError::Contradiction(Box::new(Contradiction {
         first: first.row.name,
         first_value: first_value.shown(),
         first_origin: given.origin(&first.row),
@@ -205,7 +205,7 @@ fn compare<K: Kind<Value: Shown>>(
         second: second.row.name,
         second_value: second_value.shown(),
         second_origin: given.origin(&second.row),
-    })
+    })))
 }
 
 /// The system's name; one that cannot stand in a banner is as good as none.

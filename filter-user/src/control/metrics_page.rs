@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder};
 
-use crate::telemetry::{metric, metrics};
+use crate::telemetry;
 
 /// Why metrics cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +34,7 @@ pub fn serve(address: SocketAddr) -> Result<(), MetricsPageError> {
         BuildError::FailedToCreateHTTPListener(reason) => MetricsPageError::Listen { address, reason },
         source => MetricsPageError::Start { address, source },
     })?;
-    metric::describe_all();
-    metrics::set_build_info();
+    telemetry::describe_all();
+    telemetry::set_build_info();
     Ok(())
 }

@@ -26,7 +26,6 @@ impl<L: Label> CounterBy<L> {
     }
 
     /// The counter of a value.
-    #[must_use]
     pub fn of(&self, label: L) -> &Counter {
         &self.counters[label.index()]
     }
@@ -124,7 +123,6 @@ impl Default for Metrics {
 }
 
 /// The counter of packets for one of the kernel program's counters, which names itself.
-#[must_use]
 pub fn kernel_packets(counter: &'static str) -> Counter {
     ::metrics::counter!(metric::KERNEL_PACKETS.name, "counter" => counter)
 }

@@ -8,5 +8,6 @@ pub mod metrics;
 pub mod refusals;
 
 pub use self::log::LogError;
+pub use self::log::LogError;
 pub use self::metrics::Metrics;
 pub use self::refusals::{Noted, RefusalLog, Summary};

@@ -1,0 +1,112 @@
+//! Settings that are places in a network: addresses, networks, domains, the backend. Resolves no name.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use ipnet::IpNet;
+
+use super::Kind;
+use crate::config::checked::BackendAddress;
+
+/// An address to listen at.
+#[derive(Debug)]
+pub struct Endpoint;
+
+impl Kind for Endpoint {
+    type Value = SocketAddr;
+
+    fn parse(&self, text: &str) -> Option<SocketAddr> {
+        text.parse().ok()
+    }
+
+    fn placeholder(&self) -> &'static str {
+        "ADDRESS:PORT"
+    }
+
+    fn expected(&self) -> String {
+        "an IP address and a port, such as 127.0.0.1:2525 or [::]:25".to_owned()
+    }
+}
+
+/// A network, or a single address.
+#[derive(Debug)]
+pub struct Network;
+
+impl Kind for Network {
+    type Value = IpNet;
+
+    fn parse(&self, text: &str) -> Option<IpNet> {
+        let network = text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
+        network.map(|network: IpNet| network.trunc())
+    }
+
+    fn placeholder(&self) -> &'static str {
+        "NETWORK"
+    }
+
+    fn expected(&self) -> String {
+        "a network or an address, such as 10.0.0.0/8, 192.0.2.7 or 2001:db8::/32".to_owned()
+    }
+}
+
+/// The backend.
+#[derive(Debug)]
+pub struct Backend;
+
+impl Kind for Backend {
+    type Value = BackendAddress;
+
+    fn parse(&self, text: &str) -> Option<BackendAddress> {
+        if text == "sink:" {
+            return Some(BackendAddress::Sink);
+        }
+        let (host, port) = text.rsplit_once(':')?;
+        let port = port.parse().ok().filter(|port| *port != 0)?;
+        let host = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            Some(literal) => literal.parse::<Ipv6Addr>().ok()?.to_string(),
+            None if is_host(host) => host.to_owned(),
+            None => return None,
+        };
+        Some(BackendAddress::Host { host, port })
+    }
+
+    fn placeholder(&self) -> &'static str {
+        "HOST:PORT"
+    }
+
+    fn expected(&self) -> String {
+        "host:port, such as 127.0.0.1:2526, mail.example.org:25 or [2001:db8::1]:25, or sink: for the built-in server \
+         that throws all away"
+            .to_owned()
+    }
+}
+
+fn is_host(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= 253
+        && text.split('.').all(|label| !label.is_empty() && label.len() <= 63)
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+}
+
+/// A domain name; becomes A-labels in lower case.
+#[derive(Debug)]
+pub struct DomainName;
+
+impl Kind for DomainName {
+    type Value = String;
+
+    fn parse(&self, text: &str) -> Option<String> {
+        let ascii = idna::domain_to_ascii_strict(text).ok()?;
+        // No top-level domain is a number (RFC 3696 section 2): it is an address, which is never a local domain.
+        let last = ascii.rsplit('.').next().unwrap_or_default();
+        let all_digits = last.bytes().all(|byte| byte.is_ascii_digit());
+        (!all_digits && !ascii.ends_with('.')).then_some(ascii)
+    }
+
+    fn placeholder(&self) -> &'static str {
+        "DOMAIN"
+    }
+
+    fn expected(&self) -> String {
+        "a domain name without a dot at its end, such as example.org or m\u{fc}ller.example".to_owned()
+    }
+}

@@ -1,0 +1,267 @@
+//! Who may know whom: the tables of `docs/architecture.md`, compared with every path in the source. Unit tests are not
+//! looked at: they may know more than what they test.
+
+use anyhow::bail;
+
+use crate::rust_source::{self, Named};
+use crate::tree::{self, TextFile};
+
+/// The core: bytes, addresses and instants come in, decisions and replies go out.
+const CORE: [&str; 4] = ["address", "peers", "policy", "smtp"];
+
+/// What each module of filter-user may import of ours; what is not listed, it may not.
+const MAY_IMPORT: [(&str, &[&str]); 13] = [
+    ("address", &[]),
+    ("smtp", &["address"]),
+    ("policy", &["address"]),
+    ("peers", &["filter_common"]),
+    ("config", &["address", "smtp", "policy", "peers", "filter_common"]),
+    ("telemetry", &[]),
+    ("kernel", &["peers", "config", "telemetry", "filter_common"]),
+    ("fleet", &["peers", "config", "telemetry", "filter_common"]),
+    ("lookup", &["address", "policy", "config", "telemetry"]),
+    ("auth", &["address", "policy", "config", "telemetry"]),
+    (
+        "proxy",
+        &["address", "smtp", "policy", "peers", "lookup", "auth", "config", "telemetry", "filter_common"],
+    ),
+    ("control", &["address", "smtp", "policy", "peers", "config", "telemetry", "filter_common"]),
+    (
+        "cli",
+        &[
+            "address",
+            "smtp",
+            "policy",
+            "peers",
+            "config",
+            "telemetry",
+            "kernel",
+            "fleet",
+            "lookup",
+            "auth",
+            "proxy",
+            "control",
+            "filter_common",
+            "bench",
+        ],
+    ),
+];
+
+/// Crates that one part alone knows.
+const ONLY_IN: [(&str, &[&str]); 14] = [
+    ("aya", &["filter-user/src/kernel/", "filter-common/src/pod.rs"]),
+    ("aya_log", &["filter-user/src/kernel/"]),
+    ("bench", &["filter-user/src/cli/"]),
+    ("clap", &["filter-user/src/cli/", "filter-user/src/config/"]),
+    ("clap_complete", &["filter-user/src/cli/"]),
+    ("clap_mangen", &["filter-user/src/cli/"]),
+    ("comfy_table", &["filter-user/src/cli/"]),
+    ("indicatif", &["filter-user/src/cli/"]),
+    ("ldap3", &["filter-user/src/lookup/"]),
+    ("metrics", &["filter-user/src/telemetry/"]),
+    ("metrics_exporter_prometheus", &["filter-user/src/control/"]),
+    ("redis", &["filter-user/src/fleet/"]),
+    ("rustls", &["filter-user/src/proxy/tls.rs"]),
+    ("toml", &["filter-user/src/config/"]),
+];
+
+/// What the core may name outside of itself.
+const CORE_CRATES: [&str; 8] =
+    ["alloc", "core", "filter_common", "idna", "ipnet", "memchr", "prefix_trie", "std"];
+
+/// What of the standard library the core may not name: files, sockets, processes, threads, clocks.
+const NOT_IN_THE_CORE: [&str; 13] = [
+    "std::env",
+    "std::fs",
+    "std::io",
+    "std::net::TcpListener",
+    "std::net::TcpStream",
+    "std::net::ToSocketAddrs",
+    "std::net::UdpSocket",
+    "std::os",
+    "std::process",
+    "std::thread",
+    "std::time::SystemTime",
+    "Instant::now",
+    "SystemTime::now",
+];
+
+/// Every dependency of filter-user that is not ours and not listed above, so that a path that begins with it is known
+/// to be a crate's and not a local module's.
+const SHELL_CRATES: [&str; 16] = [
+    "anyhow",
+    "arc_swap",
+    "bytes",
+    "humantime",
+    "nix",
+    "ppp",
+    "rustix",
+    "serde",
+    "serde_json",
+    "slab",
+    "socket2",
+    "strsim",
+    "thiserror",
+    "tokio",
+    "tracing",
+    "tracing_subscriber",
+];
+
+/// Checks the whole tree.
+pub(crate) fn run() -> anyhow::Result<()> {
+    let mut faults = Vec::new();
+    for folder in ["filter-user/src", "filter-common/src"] {
+        for file in tree::text_files(folder)?.iter().filter(|file| file.path.ends_with(".rs")) {
+            faults.extend(faults_of(file));
+        }
+    }
+    if !faults.is_empty() {
+        bail!("the layers do not hold:\n  {}", faults.join("\n  "));
+    }
+    Ok(())
+}
+
+/// What a file names and may not.
+fn faults_of(file: &TextFile) -> Vec<String> {
+    let code = rust_source::without_tests(&rust_source::code(&file.text));
+    let modules = modules_of(&file.path);
+    let paths = rust_source::paths(&code);
+    let faults = paths.iter().filter_map(|named| Some((named, fault(&file.path, &modules, named)?)));
+    faults.map(|(named, fault)| format!("{}:{}: {fault}", file.path, named.line)).collect()
+}
+
+/// `filter-user/src/policy/restrictions/grant.rs` is `policy`, `restrictions`, `grant`.
+fn modules_of(path: &str) -> Vec<String> {
+    let inside = path.split_once("/src/").map_or(path, |(_, inside)| inside).trim_end_matches(".rs");
+    let mut modules: Vec<_> = inside.split('/').map(str::to_owned).collect();
+    if modules.last().is_some_and(|last| last == "mod" || last == "lib" || last == "main") {
+        modules.pop();
+    }
+    modules
+}
+
+fn fault(path: &str, modules: &[String], named: &Named) -> Option<String> {
+    let segments: Vec<&str> = named.segments.iter().map(String::as_str).collect();
+    let shown = segments.join("::");
+    if path.starts_with("filter-common/") {
+        return outside_its_place(path, segments[0]);
+    }
+    // The root of the crate and the binary only join the modules.
+    let module = modules.first()?.as_str();
+    let Some((_, may_import)) = MAY_IMPORT.iter().find(|(name, _)| *name == module) else {
+        return Some(format!("the module {module} is not in the table of layers"));
+    };
+    if let Some(other) = sibling(modules, &segments) {
+        let is_module = MAY_IMPORT.iter().any(|(name, _)| *name == other);
+        return (is_module && other != module && !may_import.contains(&other))
+            .then(|| format!("{module} may not import {other} ({shown})"));
+    }
+    let first = segments[0];
+    if CORE.contains(&module) {
+        if let Some(forbidden) = NOT_IN_THE_CORE.iter().find(|forbidden| names(&segments, forbidden)) {
+            return Some(format!("the core knows no {forbidden} ({shown})"));
+        }
+        let is_crate = is_crate(first);
+        if is_crate && !CORE_CRATES.contains(&first) && first != "thiserror" {
+            return Some(format!("the core does not know the crate {first} ({shown})"));
+        }
+    }
+    if first == "filter_common" && !may_import.contains(&first) {
+        return Some(format!("{module} may not import filter-common ({shown})"));
+    }
+    outside_its_place(path, first)
+}
+
+fn is_crate(name: &str) -> bool {
+    CORE_CRATES.contains(&name)
+        || SHELL_CRATES.contains(&name)
+        || ONLY_IN.iter().any(|(krate, _)| *krate == name)
+}
+
+fn outside_its_place(path: &str, krate: &str) -> Option<String> {
+    let (_, places) = ONLY_IN.iter().find(|(name, _)| *name == krate)?;
+    let inside = places.iter().any(|place| path.starts_with(place));
+    (!inside).then(|| format!("the crate {krate} is only for {}", places.join(" and ")))
+}
+
+/// The module of the crate's root that a path leads to, through `crate` or enough `super`.
+fn sibling<'a>(modules: &[String], segments: &[&'a str]) -> Option<&'a str> {
+    if segments[0] == "crate" {
+        return segments.get(1).copied();
+    }
+    let ups = segments.iter().take_while(|segment| **segment == "super").count();
+    (ups > 0 && ups >= modules.len()).then(|| segments.get(ups).copied()).flatten()
+}
+
+/// Whether the path holds these segments in a row: from its begin if they begin with `std`, else anywhere.
+fn names(segments: &[&str], wanted: &str) -> bool {
+    let wanted: Vec<&str> = wanted.split("::").collect();
+    if wanted[0] == "std" {
+        segments.starts_with(&wanted)
+    } else {
+        segments.windows(wanted.len()).any(|w| w == wanted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_layers_of_the_tree_hold() {
+        run().unwrap();
+    }
+
+    #[test]
+    fn what_breaks_a_layer_is_named_with_its_line() {
+        let rows = [
+            ("smtp/session.rs", "use crate::policy::Facts;", "smtp may not import policy"),
+            ("policy/mod.rs", "use super::smtp::Reply;", "policy may not import smtp"),
+            (
+                "policy/restrictions/grant.rs",
+                "use super::super::super::smtp::Reply;",
+                "policy may not import smtp",
+            ),
+            ("policy/restrictions/grant.rs", "use super::super::smtp::Reply;", ""),
+            ("peers/register.rs", "fn f() { let now = Instant::now(); }", "the core knows no Instant::now"),
+            (
+                "peers/register.rs",
+                "use std::time::{Duration, SystemTime};",
+                "the core knows no std::time::SystemTime",
+            ),
+            (
+                "peers/register.rs",
+                "use std::net::{IpAddr, TcpStream};",
+                "the core knows no std::net::TcpStream",
+            ),
+            ("address/mod.rs", "use std::fs::File;", "the core knows no std::fs"),
+            (
+                "address/mod.rs",
+                "async fn f() { tokio::spawn(g()) }",
+                "the core does not know the crate tokio",
+            ),
+            ("address/mod.rs", "use filter_common::PeerKey;", "address may not import filter-common"),
+            ("address/mod.rs", "use std::net::IpAddr;", ""),
+            ("address/mod.rs", "/// Like std::fs and crate::smtp.\nstruct S;", ""),
+            ("address/mod.rs", "#[cfg(test)]\nmod tests { use std::fs::File; }", ""),
+            ("proxy/driver.rs", "use crate::kernel::Xdp;", "proxy may not import kernel"),
+            ("proxy/driver.rs", "use aya::Ebpf;", "the crate aya is only for filter-user/src/kernel/"),
+            ("proxy/driver.rs", "use crate::{smtp::Session, cli::run};", "proxy may not import cli"),
+            ("kernel/load.rs", "use aya::Ebpf;", ""),
+            ("telemetry/log.rs", "use crate::config::Config;", "telemetry may not import config"),
+            ("cli/run.rs", "use crate::kernel::Xdp;", ""),
+            ("leftovers/mod.rs", "use std::fmt::Debug;", "the module leftovers is not in the table"),
+        ];
+        for (path, text, wanted) in rows {
+            let file = TextFile { path: format!("filter-user/src/{path}"), text: format!("\n{text}") };
+            let faults = faults_of(&file);
+            match (wanted, faults.as_slice()) {
+                ("", []) => {}
+                (wanted, [fault, ..]) if !wanted.is_empty() && fault.contains(wanted) => {
+                    assert!(fault.starts_with(&format!("filter-user/src/{path}:2: ")), "{fault}");
+                }
+                _ => panic!("{path}: {text}: wanted {wanted:?}, found {faults:?}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Checks on the source text: first lines, lengths, names, leftovers. Compiles nothing.
+
+use anyhow::bail;
+
+use crate::tree::{self, TextFile};
+
+/// A file past this is split along its states.
+const LONGEST: usize = 400;
+
+/// Files that may be longer, each with the reason.
+const LONGER: [(&str, &str); 0] = [];
+
+/// Names that say nothing: if a function has no home, a word is missing.
+const SAY_NOTHING: [&str; 8] = ["common", "helper", "helpers", "manager", "misc", "util", "utils", "stuff"];
+
+/// Marks of what is unfinished; written in two halves, so that this file has none.
+const LEFTOVERS: [&str; 3] = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X:")];
+
+/// Folders of one machine, which no other has.
+const MACHINE_PATHS: [&str; 4] =
+    [concat!("/ho", "me/"), concat!("/ro", "ot/"), concat!("/wo", "rk/"), concat!("/tm", "p/w/")];
+
+/// Checks the whole tree.
+pub(crate) fn run() -> anyhow::Result<()> {
+    let files = tree::text_files("")?;
+    let mut faults: Vec<String> = files.iter().flat_map(faults_of).collect();
+    for (path, reason) in LONGER {
+        let lines = files.iter().find(|file| file.path == path).map_or(0, |file| file.text.lines().count());
+        if lines <= LONGEST {
+            faults.push(format!("{path}: need not be excepted for its length any more ({reason})"));
+        }
+    }
+    if !faults.is_empty() {
+        bail!("the source is not tidy:\n  {}", faults.join("\n  "));
+    }
+    Ok(())
+}
+
+fn faults_of(file: &TextFile) -> Vec<String> {
+    let mut faults = Vec::new();
+    let path = &file.path;
+    if path.ends_with(".rs") {
+        if !file.text.starts_with("//! ") {
+            faults
+                .push(format!("{path}:1: a file begins with `//!`, what it is for and what it does not do"));
+        }
+        let lines = file.text.lines().count();
+        if lines > LONGEST && !LONGER.iter().any(|(longer, _)| longer == path) {
+            faults.push(format!("{path}: {lines} lines, more than {LONGEST}: split it along its states"));
+        }
+        let parts = path.trim_end_matches(".rs").split('/');
+        for part in parts.filter(|part| SAY_NOTHING.contains(part)) {
+            faults.push(format!("{path}: the name {part:?} says nothing: find the word that is missing"));
+        }
+    }
+    for (number, line) in file.text.lines().enumerate() {
+        let mut fault = |what: String| faults.push(format!("{path}:{}: {what}", number + 1));
+        if let Some(leftover) = LEFTOVERS.iter().find(|leftover| line.contains(**leftover)) {
+            fault(format!("{leftover}: finish it, or write an issue"));
+        }
+        if let Some(place) = MACHINE_PATHS.iter().find(|place| line.contains(**place)) {
+            fault(format!("{place} is a folder of one machine"));
+        }
+        // In Markdown two spaces at the end are a line break.
+        if line.ends_with([' ', '\t']) && !path.ends_with(".md") && !path.ends_with(".1") {
+            fault("space at the end of the line".to_owned());
+        }
+    }
+    faults
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tree_is_tidy() {
+        run().unwrap();
+    }
+
+    #[test]
+    fn what_is_untidy_is_named() {
+        let long = format!("//! Long.\n{}", "x\n".repeat(400));
+        let leftover = format!("//! Half.\n// {}: the rest\n", LEFTOVERS[0]);
+        let place = format!("see {}me\n", MACHINE_PATHS[0]);
+        let rows = [
+            ("a/src/b.rs", "//! Good.\n", ""),
+            ("a/src/b.rs", "// Bad.\n", "begins with `//!`"),
+            ("a/src/b.rs", &long, "401 lines"),
+            ("a/src/utils.rs", "//! Bad.\n", "\"utils\" says nothing"),
+            ("filter-common/src/b.rs", "//! Good.\n", ""),
+            ("a/src/b.rs", &leftover, "finish it"),
+            ("docs/b.md", &place, "folder of one machine"),
+            ("a/src/b.rs", "//! Bad. \n", "space at the end"),
+        ];
+        for (path, text, wanted) in rows {
+            let faults = faults_of(&TextFile { path: path.to_owned(), text: text.to_owned() }).join("\n");
+            assert!(
+                if wanted.is_empty() { faults.is_empty() } else { faults.contains(wanted) },
+                "{path}: {faults}"
+            );
+        }
+    }
+}
