@@ -13,9 +13,11 @@ pub mod smtp;
 
 // the shell
 #[cfg(feature = "daemon")]
+pub mod cli;
+#[cfg(feature = "daemon")]
 pub mod config;
 #[cfg(feature = "daemon")]
-pub mod telemetry;
+pub mod control;
 #[cfg(feature = "daemon")]
 pub mod kernel;
 #[cfg(feature = "daemon")]
@@ -23,6 +25,4 @@ pub mod lookup;
 #[cfg(feature = "daemon")]
 pub mod proxy;
 #[cfg(feature = "daemon")]
-pub mod control;
-#[cfg(feature = "daemon")]
-pub mod cli;
+pub mod telemetry;

@@ -1,11 +1,15 @@
 //! The configuration as a value that cannot be wrong: what the rest of the shell sees. Parses nothing.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use filter_common::{PrefixLengths, Rate};
 use ipnet::IpNet;
+
+use crate::peers::{Ladder, Weights};
+use crate::policy::PolicySettings;
+use crate::smtp::{BareNewline, Deadlines, Limits};
 
 /// Where the backend is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,30 +25,6 @@ pub enum BackendAddress {
     Sink,
 }
 
-/// Bare CR or LF in message data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BareNewline {
-    /// Becomes CR LF, dot-stuffed anew.
-    Normalise,
-    /// The message is refused.
-    Refuse,
-}
-
-/// Weights of the strikes, by kind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StrikeWeights {
-    /// Of a relay attempt.
-    pub relay_attempt: u32,
-    /// Of a disguised relay attempt.
-    pub disguised_relay_attempt: u32,
-    /// Of an unknown recipient.
-    pub unknown_recipient: u32,
-    /// Of a failed AUTH.
-    pub failed_auth: u32,
-    /// Of protocol abuse.
-    pub protocol_abuse: u32,
-}
-
 /// Everything that the daemon needs to know.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -52,6 +32,8 @@ pub struct Config {
     pub hostname: String,
     /// Where clients connect. `--listen`
     pub listen: Vec<SocketAddr>,
+    /// The addresses that clients may know this host by: where it listens, or all it has if it listens everywhere.
+    pub own_addresses: Vec<IpAddr>,
     /// Worker threads. `--workers`
     pub workers: usize,
 
@@ -94,7 +76,7 @@ pub struct Config {
     /// Time in which one strike leaks away. `--strike-decay`
     pub strike_decay: Duration,
     /// `--strike-weight-*`
-    pub strike_weights: StrikeWeights,
+    pub strike_weights: Weights,
     /// New connections of a limited peer. `--limit-rate`, `--limit-burst`
     pub limit_rate: Rate,
     /// The first block. `--block-for`
@@ -140,4 +122,90 @@ pub struct Config {
     pub log_level: String,
     /// Refusals logged a second, the rest summed up per peer. `--log-refusals`
     pub log_refusals: u32,
+}
+
+impl Config {
+    /// What the relay policy is made from.
+    #[must_use]
+    pub fn policy_settings(&self) -> PolicySettings {
+        PolicySettings {
+            local_domains: self.local_domains.clone(),
+            own_addresses: self.own_addresses.clone(),
+            reroute: self.reroute,
+            relay_networks: self.relay_networks.clone(),
+            never_relay: self.never_relay.clone(),
+        }
+    }
+
+    /// The bounds of a session.
+    #[must_use]
+    pub fn smtp_limits(&self) -> Limits {
+        Limits {
+            command_line: self.max_command_line,
+            commands: self.max_commands,
+            errors: self.max_errors,
+            recipients: self.max_recipients,
+            message_size: self.max_message_size,
+            bare_newline: self.bare_newline,
+        }
+    }
+
+    /// The time-outs of a session.
+    #[must_use]
+    pub fn smtp_deadlines(&self) -> Deadlines {
+        Deadlines { command: self.command_timeout, data: self.data_timeout, session: self.session_timeout }
+    }
+
+    /// The ladder of sanctions.
+    #[must_use]
+    pub fn ladder(&self) -> Ladder {
+        Ladder {
+            to_limit: self.strikes_to_limit,
+            to_block: self.strikes_to_block,
+            decay: self.strike_decay,
+            block_for: self.block_for,
+            block_max: self.block_max,
+        }
+    }
+
+    /// What is allowed but is hardly meant, or means less than it seems: for the log at the start, and for `check`.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let mut warn = |warning: String| warnings.push(warning);
+        if self.backend == BackendAddress::Sink {
+            warn("backend = sink: all mail that is accepted is thrown away; for trying out only".to_owned());
+        }
+        if self.local_domains.is_empty() {
+            warn("no local-domain is set: only mail to postmaster is routed, all other is relayed or prohibited".to_owned());
+        } else if self.mailboxes.is_none() {
+            warn(
+                "no mailboxes file is set: the backend is asked about every local recipient, so harvesting costs it \
+                 work, and earns no strikes here; a list of your recipients would refuse them at once"
+                    .to_owned(),
+            );
+        }
+        if self.local_domains.is_empty() && self.mailboxes.is_some() {
+            warn("mailboxes is set, but there is no local-domain: the file is never asked".to_owned());
+        }
+        for network in self.relay_networks.iter().filter(|network| network.prefix_len() == 0) {
+            warn(format!("relay-network = {network}: everybody may relay; this is an open relay"));
+        }
+        if !self.reroute && !self.relay_networks.is_empty() {
+            warn("reroute = false: nobody may relay, so relay-network has no effect".to_owned());
+        }
+        for network in self.allow.iter().filter(|network| network.prefix_len() == 0) {
+            warn(format!("allow = {network}: nobody is ever sanctioned"));
+        }
+        if self.hostname == "localhost" {
+            warn("hostname = localhost: other servers may distrust mail from such a name".to_owned());
+        }
+        if self.metrics_listen.is_some_and(|address| address.ip().is_unspecified()) {
+            warn(
+                "metrics-listen is on every address: anyone who reaches the port reads the metrics"
+                    .to_owned(),
+            );
+        }
+        warnings
+    }
 }

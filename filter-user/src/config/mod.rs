@@ -1,5 +1,17 @@
 //! Settings: one table for flags, file and environment; parsed once into [`Config`], which cannot be wrong.
 
 pub mod checked;
+pub mod error;
+pub mod given;
+pub mod kind;
+mod load;
+pub mod setting;
+pub mod settings;
+pub mod source;
 
 pub use checked::{BackendAddress, Config};
+pub use error::ConfigError;
+pub use given::{Effective, Origin};
+pub use setting::AnySetting;
+pub use settings::TABLE;
+pub use source::arguments;

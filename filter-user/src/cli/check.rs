@@ -1,0 +1,82 @@
+//! `relaygate check`: loads all that `run` would load, says what would run, and starts nothing.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::ArgMatches;
+
+use super::exit_codes::UsageError;
+use crate::config::{Config, Effective, Origin};
+use crate::lookup::MailboxFile;
+
+/// Checks, and prints what would run.
+pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    let (config, settings) = Config::load_shown(matches)?;
+    if let Some(file) = &config.mailboxes {
+        MailboxFile::load(file, &config.local_domains, config.local_part_case_sensitive)?;
+    }
+    for interface in &config.interfaces {
+        check_interface(interface)?;
+    }
+    print(&mut std::io::stdout().lock(), &config, &settings).context("cannot print")?;
+    for warning in config.warnings() {
+        eprintln!("warning: {warning}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses an interface that does not exist, and names those that do.
+pub fn check_interface(interface: &str) -> Result<(), UsageError> {
+    if nix::net::if_::if_nametoindex(interface).is_ok() {
+        return Ok(());
+    }
+    let known = nix::net::if_::if_nameindex().map_or_else(
+        |_| String::new(),
+        |known| {
+            let names: Vec<_> =
+                known.iter().map(|known| known.name().to_string_lossy().into_owned()).collect();
+            format!("; this host has {}", names.join(", "))
+        },
+    );
+    Err(UsageError(format!("interface = {interface:?}: there is no such network interface{known}")))
+}
+
+/// Every setting as it stands; what was set is marked with its place.
+fn print(out: &mut dyn Write, config: &Config, settings: &[Effective]) -> std::io::Result<()> {
+    writeln!(out, "relaygate {} would run with", env!("CARGO_PKG_VERSION"))?;
+    let name_width = settings.iter().map(|setting| setting.name.len()).max().unwrap_or(0);
+    for setting in settings {
+        let value = match setting.name {
+            "hostname" => config.hostname.clone(),
+            "workers" => config.workers.to_string(),
+            _ => setting.value.clone(),
+        };
+        let (name, origin) = (setting.name, &setting.origin);
+        match origin {
+            Origin::Default => writeln!(out, "  {name:name_width$}  {value}")?,
+            _ => writeln!(out, "  {name:name_width$}  {value}  ({origin})")?,
+        }
+    }
+    let home = if config.interfaces.is_empty() {
+        "when connections are accepted: no interface is set".to_owned()
+    } else {
+        format!(
+            "by XDP on {}, where it can be had, else when connections are accepted",
+            config.interfaces.join(", ")
+        )
+    };
+    writeln!(out, "Sanctions are enforced {home}.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interface_that_does_not_exist_is_refused_with_those_that_do() {
+        check_interface("lo").unwrap();
+        let error = check_interface("eth-nowhere").unwrap_err().to_string();
+        assert!(error.contains("\"eth-nowhere\"") && error.contains("lo"), "{error}");
+    }
+}

@@ -1,0 +1,57 @@
+//! The table of log fields: a field means the same in every line, and is written `{ field::PEER } = …`.
+
+/// Makes each field a constant, and all of them [`ALL`].
+macro_rules! fields {
+    ($($field:ident = $name:literal, $meaning:literal;)*) => {
+        $(
+            #[doc = concat!("`", $name, "`: ", $meaning, ".")]
+            pub const $field: &str = $name;
+        )*
+
+        /// Every field with its meaning.
+        pub const ALL: &[(&str, &str)] = &[$(($name, $meaning)),*];
+    };
+}
+
+fields! {
+    ADDRESS = "address", "an address and port of ours";
+    BACKEND = "backend", "the mail server behind relaygate";
+    COUNT = "count", "how many, of what the message says";
+    CLIENT_NAME = "client_name", "what the client called itself in HELO or EHLO";
+    DECISION = "decision", "the relay decision";
+    DISGUISED = "disguised", "the address that was found inside a forward-path";
+    DURATION = "duration", "how long it took";
+    ERROR = "error", "what went wrong";
+    FILE = "file", "a file";
+    FORWARD_PATH = "forward_path", "the recipient, as RCPT TO gave it";
+    GRANT = "grant", "why the session may relay";
+    HOME = "home", "where sanctions are enforced: kernel or process";
+    INTERFACE = "interface", "a network interface";
+    OCTETS = "octets", "octets of message data";
+    PEER = "peer", "the remote host, or the peer key where it stands for several";
+    PEERS = "peers", "how many peers";
+    REASON = "reason", "why";
+    REFUSALS = "refusals", "how many refusals a summary stands for";
+    REPLY = "reply", "the reply that was given";
+    REVERSE_PATH = "reverse_path", "the sender, as MAIL FROM gave it";
+    SANCTION = "sanction", "none, limited or blocked";
+    SESSIONS = "sessions", "how many sessions";
+    STRIKE = "strike", "the kind of a strike";
+    STRIKES = "strikes", "how many strikes stand";
+    UNTIL = "until", "how long a sanction lasts from now";
+    WORKER = "worker", "the number of a worker thread";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_field_has_a_line_in_the_operations_page() {
+        let page = include_str!("../../../docs/operations.md");
+        for (name, meaning) in ALL {
+            let line = format!("| `{name}` | {meaning} |");
+            assert!(page.contains(&line), "docs/operations.md lacks the line: {line}");
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! The values that the labels of metrics take: each label is an enum, so a counter is found by its index, not its
+//! name. Shell modules turn the core's facts into these by a `match` that lists them all.
+
+/// The values of one label.
+pub trait Label: Copy + 'static {
+    /// All values, in the order of `index`.
+    const NAMES: &'static [&'static str];
+    /// The place of this value in `NAMES`.
+    fn index(self) -> usize;
+}
+
+/// Makes an enum and its names.
+macro_rules! label {
+    ($(#[$doc:meta])* $label:ident { $($(#[$value_doc:meta])* $value:ident = $name:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $label { $($(#[$value_doc])* $value,)* }
+
+        impl Label for $label {
+            const NAMES: &'static [&'static str] = &[$($name),*];
+
+            fn index(self) -> usize {
+                self as usize
+            }
+        }
+    };
+}
+
+label! {
+    /// Why a connection was refused as soon as it was accepted.
+    SessionRefusal {
+        /// The peer is blocked.
+        Blocked = "blocked",
+        /// The peer is limited and came beyond its rate.
+        Limited = "limited",
+        /// `max-sessions` are open.
+        MaxSessions = "max_sessions",
+        /// The peer has `max-sessions-per-peer` open.
+        MaxSessionsPerPeer = "max_sessions_per_peer",
+    }
+}
+
+label! {
+    /// Why a session ended.
+    SessionEnd {
+        /// QUIT.
+        Quit = "quit",
+        /// It talked before the banner.
+        EarlyTalker = "early_talker",
+        /// It spoke another protocol.
+        NotSmtp = "not_smtp",
+        /// `max-errors`.
+        TooManyErrors = "too_many_errors",
+        /// `max-commands`.
+        TooManyCommands = "too_many_commands",
+        /// It took too long.
+        TimedOut = "timed_out",
+        /// We or the backend said 421.
+        ServiceUnavailable = "service_unavailable",
+        /// The peer went away.
+        PeerClosed = "peer_closed",
+        /// Its peer was blocked meanwhile.
+        Sanctioned = "sanctioned",
+        /// The daemon stopped.
+        Drained = "drained",
+    }
+}
+
+label! {
+    /// What became of a recipient.
+    RecipientOutcome {
+        /// Local, and taken.
+        Routed = "routed",
+        /// Not local, and taken under a grant.
+        Relayed = "relayed",
+        /// Relaying is prohibited.
+        Prohibited = "prohibited",
+        /// Relaying by an address inside an address is prohibited.
+        Disguised = "disguised",
+        /// The directory does not know it.
+        UnknownRecipient = "unknown_recipient",
+        /// The directory or the backend could not say.
+        TryLater = "try_later",
+        /// The policy let it pass and the backend refused it.
+        RefusedByBackend = "refused_by_backend",
+    }
+}
+
+label! {
+    /// The kinds of strikes.
+    StrikeKind {
+        /// Tried to relay.
+        RelayAttempt = "relay_attempt",
+        /// Tried to relay by an address inside an address.
+        DisguisedRelayAttempt = "disguised_relay_attempt",
+        /// Harvesting.
+        UnknownRecipient = "unknown_recipient",
+        /// Failed to authenticate.
+        FailedAuth = "failed_auth",
+        /// Broke the protocol.
+        ProtocolAbuse = "protocol_abuse",
+    }
+}
+
+label! {
+    /// The kinds of sanctions.
+    SanctionKind {
+        /// Connections at a rate.
+        Limited = "limited",
+        /// Nothing.
+        Blocked = "blocked",
+    }
+}
+
+label! {
+    /// What became of a message.
+    MessageOutcome {
+        /// The backend took it.
+        Accepted = "accepted",
+        /// The backend, or a bound of ours, refused it.
+        Refused = "refused",
+        /// The backend or the peer went away before it was whole; nothing was taken.
+        Lost = "lost",
+    }
+}
+
+label! {
+    /// What was wrong with the backend.
+    BackendFailure {
+        /// No address was found for its name.
+        Unresolved = "unresolved",
+        /// It could not be connected to.
+        Unreachable = "unreachable",
+        /// It took too long to connect or to reply.
+        TimedOut = "timed_out",
+        /// It closed the connection.
+        Closed = "closed",
+        /// It did not speak SMTP.
+        Garbage = "garbage",
+        /// It refused the session: its banner, our EHLO or XCLIENT.
+        Refused = "refused",
+    }
+}
+
+label! {
+    /// Which of a peer's time-outs ran out.
+    TimeoutKind {
+        /// `command-timeout`.
+        Command = "command",
+        /// `data-timeout`.
+        Data = "data",
+        /// `write-timeout`.
+        Write = "write",
+        /// `session-timeout`.
+        Session = "session",
+    }
+}
+
+label! {
+    /// A bound of a session that was reached, by the name of its setting.
+    Bound {
+        /// `max-command-line`.
+        CommandLine = "max_command_line",
+        /// `max-commands`.
+        Commands = "max_commands",
+        /// `max-errors`.
+        Errors = "max_errors",
+        /// `max-recipients`.
+        Recipients = "max_recipients",
+        /// `max-message-size`.
+        MessageSize = "max_message_size",
+    }
+}
+
+label! {
+    /// How something went.
+    Outcome {
+        /// Well.
+        Ok = "ok",
+        /// Not at all.
+        Failed = "failed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_and_its_name_stand_at_the_same_place() {
+        assert_eq!(
+            SessionRefusal::NAMES[SessionRefusal::MaxSessionsPerPeer.index()],
+            "max_sessions_per_peer"
+        );
+        assert_eq!(BackendFailure::NAMES[BackendFailure::Refused.index()], "refused");
+        assert_eq!(Outcome::NAMES[Outcome::Failed.index()], "failed");
+    }
+}

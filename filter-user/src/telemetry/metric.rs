@@ -1,0 +1,152 @@
+//! The table of metrics: name, type, label and meaning of each. Counts nothing; see [`Metrics`](super::Metrics).
+
+use super::label::{
+    BackendFailure, Bound, Label, MessageOutcome, Outcome, RecipientOutcome, SanctionKind, SessionEnd,
+    SessionRefusal, StrikeKind, TimeoutKind,
+};
+
+/// How a metric moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Type {
+    /// It only grows.
+    Counter,
+    /// It goes up and down.
+    Gauge,
+}
+
+/// The label of a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LabelNames {
+    /// Its name.
+    pub name: &'static str,
+    /// Its values, where they are known here.
+    pub values: &'static [&'static str],
+}
+
+/// One metric.
+#[derive(Clone, Copy, Debug)]
+pub struct Metric {
+    /// Its name.
+    pub name: &'static str,
+    /// How it moves.
+    pub kind: Type,
+    /// Its label, if it has one.
+    pub label: Option<LabelNames>,
+    /// What it counts.
+    pub help: &'static str,
+}
+
+const fn counter(name: &'static str, help: &'static str) -> Metric {
+    Metric { name, kind: Type::Counter, label: None, help }
+}
+
+const fn counter_by<L: Label>(name: &'static str, label: &'static str, help: &'static str) -> Metric {
+    Metric { name, kind: Type::Counter, label: Some(LabelNames { name: label, values: L::NAMES }), help }
+}
+
+const fn gauge(name: &'static str, help: &'static str) -> Metric {
+    Metric { name, kind: Type::Gauge, label: None, help }
+}
+
+/// Makes each metric a constant, and all of them [`ALL`].
+macro_rules! metrics {
+    ($($metric:ident = $value:expr;)*) => {
+        $(
+            #[doc = concat!("See [`ALL`]: `", stringify!($metric), "`.")]
+            pub const $metric: Metric = $value;
+        )*
+
+        /// Every metric, in the order of the operations page.
+        pub const ALL: &[Metric] = &[$($metric),*];
+    };
+}
+
+metrics! {
+    BUILD_INFO = Metric {
+        name: "relaygate_build_info",
+        kind: Type::Gauge,
+        label: Some(LabelNames { name: "version", values: &[] }),
+        help: "Always 1; the label is the version that runs",
+    };
+    SESSIONS_ACCEPTED = counter("relaygate_sessions_accepted_total", "Connections that became sessions");
+    SESSIONS_OPEN = gauge("relaygate_sessions_open", "Sessions that are open now");
+    SESSIONS_REFUSED = counter_by::<SessionRefusal>("relaygate_sessions_refused_total", "reason",
+        "Connections that were refused as soon as they were accepted");
+    SESSIONS_ENDED = counter_by::<SessionEnd>("relaygate_sessions_ended_total", "reason", "Sessions that ended");
+    COMMANDS = counter("relaygate_commands_total", "SMTP commands that were answered");
+    RECIPIENTS = counter_by::<RecipientOutcome>("relaygate_recipients_total", "outcome", "Recipients, by the relay decision");
+    EARLY_TALKERS = counter("relaygate_early_talkers_total", "Peers that sent something before the banner");
+    BOUNDS_REACHED = counter_by::<Bound>("relaygate_bounds_reached_total", "bound", "Times that a session reached a bound");
+    TIMEOUTS = counter_by::<TimeoutKind>("relaygate_timeouts_total", "timeout", "Times that a peer was too slow");
+    STRIKES = counter_by::<StrikeKind>("relaygate_strikes_total", "kind", "Strikes that peers earned");
+    SANCTIONS = counter_by::<SanctionKind>("relaygate_sanctions_total", "kind", "Times that a peer's sanction became worse");
+    PEERS = gauge("relaygate_peers", "Peers that are remembered now");
+    MESSAGES = counter_by::<MessageOutcome>("relaygate_messages_total", "outcome", "Messages that were begun");
+    MESSAGE_OCTETS = counter("relaygate_message_octets_total", "Octets of message data that were received");
+    BACKEND_DIALS = counter("relaygate_backend_dials_total", "Connections to the backend that were begun");
+    BACKEND_FAILURES = counter_by::<BackendFailure>("relaygate_backend_failures_total", "reason",
+        "Times that the backend failed; the client was told to try later");
+    MAILBOX_RELOADS = counter_by::<Outcome>("relaygate_mailbox_reloads_total", "outcome", "Times that the mailbox file was read again");
+    MAILBOXES = gauge("relaygate_mailboxes", "Entries of the mailbox file in force");
+    REFUSALS_SUMMED = counter("relaygate_refusals_summed_total", "Refusals that were logged in a summary only");
+    KERNEL_PACKETS = Metric {
+        name: "relaygate_kernel_packets_total",
+        kind: Type::Counter,
+        label: Some(LabelNames { name: "counter", values: &[] }),
+        help: "Packets that the XDP program saw, each once, by what it did with them and why",
+    };
+    KERNEL_RUNS = counter("relaygate_kernel_program_runs_total", "Times that the XDP program ran, where the kernel counts it");
+    KERNEL_RUN_NANOSECONDS = counter("relaygate_kernel_program_run_nanoseconds_total",
+        "Time that the XDP program took in all, in nanoseconds, where the kernel counts it");
+}
+
+/// Gives the installed recorder the help of every metric.
+pub fn describe_all() {
+    for metric in ALL {
+        match metric.kind {
+            Type::Counter => ::metrics::describe_counter!(metric.name, metric.help),
+            Type::Gauge => ::metrics::describe_gauge!(metric.name, metric.help),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_tell_their_type() {
+        let mut names = HashSet::new();
+        for metric in ALL {
+            assert!(names.insert(metric.name), "{} stands twice", metric.name);
+            assert!(
+                metric.name.starts_with("relaygate_")
+                    && !metric.help.is_empty()
+                    && !metric.help.ends_with('.')
+            );
+            assert_eq!(metric.name.ends_with("_total"), metric.kind == Type::Counter, "{}", metric.name);
+        }
+    }
+
+    #[test]
+    fn each_metric_has_a_line_in_the_operations_page() {
+        let page = include_str!("../../../docs/operations.md");
+        for metric in ALL {
+            let label = metric.label.map(|label| format!("{{{}}}", label.name)).unwrap_or_default();
+            let start = format!("| `{}{label}` | {} |", metric.name, metric.help);
+            assert!(page.contains(&start), "docs/operations.md lacks the line: {start}");
+            for value in metric.label.iter().flat_map(|label| label.values) {
+                let line = page.lines().find(|line| line.starts_with(&start)).unwrap_or_default();
+                assert!(
+                    line.contains(&format!("`{value}`")),
+                    "the line of {} does not name `{value}`",
+                    metric.name
+                );
+            }
+        }
+        let lines = page.lines().filter(|line| line.starts_with("| `relaygate_")).count();
+        assert_eq!(lines, ALL.len(), "docs/operations.md has metrics that do not exist");
+    }
+}

@@ -1,0 +1,166 @@
+//! The counters themselves, looked up once: a worker makes a [`Metrics`] when it starts, and to count is an atomic
+//! addition. Where no metrics are served, it is nothing. Serves no page.
+
+use std::marker::PhantomData;
+
+use ::metrics::{Counter, Gauge};
+
+use super::label::{
+    BackendFailure, Bound, Label, MessageOutcome, Outcome, RecipientOutcome, SanctionKind, SessionEnd,
+    SessionRefusal, StrikeKind, TimeoutKind,
+};
+use super::metric::{self, Metric};
+
+/// A counter for each value of a label.
+pub struct CounterBy<L> {
+    counters: Box<[Counter]>,
+    label: PhantomData<fn(L)>,
+}
+
+impl<L: Label> CounterBy<L> {
+    fn new(metric: &Metric) -> Self {
+        let name = metric.label.map_or("", |label| label.name);
+        let counters =
+            L::NAMES.iter().map(|value| ::metrics::counter!(metric.name, name => *value)).collect();
+        Self { counters, label: PhantomData }
+    }
+
+    /// The counter of a value.
+    #[must_use]
+    pub fn of(&self, label: L) -> &Counter {
+        &self.counters[label.index()]
+    }
+}
+
+impl<L> std::fmt::Debug for CounterBy<L> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CounterBy").field("values", &self.counters.len()).finish()
+    }
+}
+
+/// All metrics that are counted as things happen. To be made after the recorder was installed.
+#[derive(Debug)]
+pub struct Metrics {
+    /// See [`metric::SESSIONS_ACCEPTED`].
+    pub sessions_accepted: Counter,
+    /// See [`metric::SESSIONS_OPEN`].
+    pub sessions_open: Gauge,
+    /// See [`metric::SESSIONS_REFUSED`].
+    pub sessions_refused: CounterBy<SessionRefusal>,
+    /// See [`metric::SESSIONS_ENDED`].
+    pub sessions_ended: CounterBy<SessionEnd>,
+    /// See [`metric::COMMANDS`].
+    pub commands: Counter,
+    /// See [`metric::RECIPIENTS`].
+    pub recipients: CounterBy<RecipientOutcome>,
+    /// See [`metric::EARLY_TALKERS`].
+    pub early_talkers: Counter,
+    /// See [`metric::BOUNDS_REACHED`].
+    pub bounds_reached: CounterBy<Bound>,
+    /// See [`metric::TIMEOUTS`].
+    pub timeouts: CounterBy<TimeoutKind>,
+    /// See [`metric::STRIKES`].
+    pub strikes: CounterBy<StrikeKind>,
+    /// See [`metric::SANCTIONS`].
+    pub sanctions: CounterBy<SanctionKind>,
+    /// See [`metric::PEERS`].
+    pub peers: Gauge,
+    /// See [`metric::MESSAGES`].
+    pub messages: CounterBy<MessageOutcome>,
+    /// See [`metric::MESSAGE_OCTETS`].
+    pub message_octets: Counter,
+    /// See [`metric::BACKEND_DIALS`].
+    pub backend_dials: Counter,
+    /// See [`metric::BACKEND_FAILURES`].
+    pub backend_failures: CounterBy<BackendFailure>,
+    /// See [`metric::MAILBOX_RELOADS`].
+    pub mailbox_reloads: CounterBy<Outcome>,
+    /// See [`metric::MAILBOXES`].
+    pub mailboxes: Gauge,
+    /// See [`metric::REFUSALS_SUMMED`].
+    pub refusals_summed: Counter,
+    /// See [`metric::KERNEL_RUNS`].
+    pub kernel_runs: Counter,
+    /// See [`metric::KERNEL_RUN_NANOSECONDS`].
+    pub kernel_run_nanoseconds: Counter,
+}
+
+impl Metrics {
+    /// Looks all of them up in the installed recorder; those of every caller are the same.
+    #[must_use]
+    pub fn new() -> Self {
+        let counter = |metric: &Metric| ::metrics::counter!(metric.name);
+        let gauge = |metric: &Metric| ::metrics::gauge!(metric.name);
+        Self {
+            sessions_accepted: counter(&metric::SESSIONS_ACCEPTED),
+            sessions_open: gauge(&metric::SESSIONS_OPEN),
+            sessions_refused: CounterBy::new(&metric::SESSIONS_REFUSED),
+            sessions_ended: CounterBy::new(&metric::SESSIONS_ENDED),
+            commands: counter(&metric::COMMANDS),
+            recipients: CounterBy::new(&metric::RECIPIENTS),
+            early_talkers: counter(&metric::EARLY_TALKERS),
+            bounds_reached: CounterBy::new(&metric::BOUNDS_REACHED),
+            timeouts: CounterBy::new(&metric::TIMEOUTS),
+            strikes: CounterBy::new(&metric::STRIKES),
+            sanctions: CounterBy::new(&metric::SANCTIONS),
+            peers: gauge(&metric::PEERS),
+            messages: CounterBy::new(&metric::MESSAGES),
+            message_octets: counter(&metric::MESSAGE_OCTETS),
+            backend_dials: counter(&metric::BACKEND_DIALS),
+            backend_failures: CounterBy::new(&metric::BACKEND_FAILURES),
+            mailbox_reloads: CounterBy::new(&metric::MAILBOX_RELOADS),
+            mailboxes: gauge(&metric::MAILBOXES),
+            refusals_summed: counter(&metric::REFUSALS_SUMMED),
+            kernel_runs: counter(&metric::KERNEL_RUNS),
+            kernel_run_nanoseconds: counter(&metric::KERNEL_RUN_NANOSECONDS),
+        }
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The counter of packets for one of the kernel program's counters, which names itself.
+#[must_use]
+pub fn kernel_packets(counter: &'static str) -> Counter {
+    ::metrics::counter!(metric::KERNEL_PACKETS.name, "counter" => counter)
+}
+
+/// Says which version runs.
+pub fn set_build_info() {
+    ::metrics::gauge!(metric::BUILD_INFO.name, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+}
+
+#[cfg(test)]
+mod tests {
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
+    use super::*;
+
+    #[test]
+    fn every_metric_is_on_the_page_once_it_is_known() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let page = recorder.handle();
+        ::metrics::with_local_recorder(&recorder, || {
+            metric::describe_all();
+            set_build_info();
+            kernel_packets("pass").absolute(7);
+            let metrics = Metrics::new();
+            metrics.strikes.of(StrikeKind::FailedAuth).increment(2);
+            Metrics::new().strikes.of(StrikeKind::FailedAuth).increment(1);
+        });
+        let page = page.render();
+        for metric in metric::ALL {
+            assert!(
+                page.contains(&format!("# HELP {} {}", metric.name, metric.help)),
+                "{}\n{page}",
+                metric.name
+            );
+        }
+        assert!(page.contains("relaygate_strikes_total{kind=\"failed_auth\"} 3"), "{page}");
+        assert!(page.contains("relaygate_sessions_refused_total{reason=\"blocked\"} 0"), "{page}");
+    }
+}
