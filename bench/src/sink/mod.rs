@@ -1,6 +1,7 @@
 //! An SMTP server that counts and throws away: the backend for trying relaygate out, and the backend of its tests, which
 //! need one that misbehaves on demand and remembers exactly what it was given. It delivers nothing to anybody.
 
+mod arguments;
 mod behaviour;
 mod counts;
 mod data_end;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use super::arguments;
 use super::behaviour::{Misbehaviour, Moment, SinkBehaviour};
 use super::counts::{SinkCounts, TakenMessage};
 use super::data_end::DataEnd;
@@ -243,11 +244,11 @@ impl Session<'_> {
         for attribute in argument.split_ascii_whitespace() {
             let (name, value) = attribute.split_once('=').unwrap_or((attribute, ""));
             let name = name.to_ascii_uppercase();
-            if !behaviour.xclient.iter().any(|offered| *offered == name) {
+            if !behaviour.xclient.contains(&name) {
                 self.say(&format!("501 5.5.4 attribute {name} was not offered"));
                 return Ok(Then::Command);
             }
-            attributes.insert(name, decode_xtext(value));
+            attributes.insert(name, arguments::decode_xtext(value));
         }
         if attributes.is_empty() {
             self.say("501 5.5.4 no attributes");
@@ -259,13 +260,13 @@ impl Session<'_> {
     }
 
     async fn mail(&mut self, argument: &str) -> io::Result<Then> {
-        let Some(path) = strip_keyword(argument, "FROM:") else {
+        let Some(path) = arguments::after_keyword(argument, "FROM:") else {
             return self.out_of_order("MAIL FROM:<path>");
         };
         if self.has_sender || self.message.helo.is_empty() {
             return self.out_of_order("EHLO first, and one MAIL at a time");
         }
-        if let Some(unknown) = self.unknown_parameter(path) {
+        if let Some(unknown) = arguments::not_offered(path, self.behaviour) {
             self.say(&format!("555 5.5.4 parameter {unknown} was not offered"));
             return Ok(Then::Command);
         }
@@ -279,13 +280,13 @@ impl Session<'_> {
     }
 
     async fn rcpt(&mut self, argument: &str) -> io::Result<Then> {
-        let Some(path) = strip_keyword(argument, "TO:") else {
+        let Some(path) = arguments::after_keyword(argument, "TO:") else {
             return self.out_of_order("RCPT TO:<path>");
         };
         if !self.has_sender {
             return self.out_of_order("MAIL first");
         }
-        if let Some(unknown) = self.unknown_parameter(path) {
+        if let Some(unknown) = arguments::not_offered(path, self.behaviour) {
             self.say(&format!("555 5.5.4 parameter {unknown} was not offered"));
             return Ok(Then::Command);
         }
@@ -313,19 +314,6 @@ impl Session<'_> {
             Some(Misbehaviour::Say(other)) => other.starts_with('2'),
             Some(_) => false,
         }
-    }
-
-    fn unknown_parameter(&self, path: &str) -> Option<String> {
-        let parameters = path.rsplit_once('>').map_or("", |(_, rest)| rest);
-        parameters.split_ascii_whitespace().find_map(|parameter| {
-            let name = parameter.split('=').next().unwrap_or("").to_ascii_uppercase();
-            let extension = match name.as_str() {
-                "BODY" => "8BITMIME",
-                "RET" | "ENVID" | "NOTIFY" | "ORCPT" => "DSN",
-                other => other,
-            };
-            (!self.behaviour.offers(extension)).then_some(name)
-        })
     }
 
     fn out_of_order(&mut self, why: &str) -> io::Result<Then> {
@@ -390,29 +378,4 @@ impl Session<'_> {
         self.reset();
         self.answer(Moment::Dot, reply).await
     }
-}
-
-fn strip_keyword<'a>(argument: &'a str, keyword: &str) -> Option<&'a str> {
-    let (head, rest) = argument.split_at_checked(keyword.len())?;
-    head.eq_ignore_ascii_case(keyword).then_some(rest.trim_start())
-}
-
-/// `+XX` stands for the octet XX (RFC 3461 section 4).
-fn decode_xtext(value: &str) -> String {
-    let mut bytes = Vec::with_capacity(value.len());
-    let mut rest = value.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let hex = after.get(..2).and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
-        match (first, hex) {
-            (b'+', Some(byte)) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            _ => {
-                bytes.push(first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
