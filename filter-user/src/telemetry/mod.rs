@@ -8,6 +8,6 @@ pub mod metrics;
 pub mod refusals;
 
 pub use self::log::LogError;
-pub use self::log::LogError;
-pub use self::metrics::Metrics;
+pub use self::metric::describe_all;
+pub use self::metrics::{Metrics, kernel_packets, set_build_info};
 pub use self::refusals::{Noted, RefusalLog, Summary};
