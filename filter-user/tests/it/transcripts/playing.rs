@@ -242,7 +242,7 @@ impl<'s> Player<'s> {
     }
 
     fn replies(&self) -> Vec<String> {
-        String::from_utf8(self.out.clone()).unwrap().split_terminator("\r\n").map(str::to_owned).collect()
+        String::from_utf8_lossy(&self.out).split_terminator("\r\n").map(str::to_owned).collect()
     }
 
     fn expect_said(&mut self, expected: &[String]) {
@@ -262,7 +262,7 @@ impl<'s> Player<'s> {
 }
 
 fn backend_answer(said: &str) -> Answer<'_> {
-    Answer::Backend(BackendReply { code: said[..3].parse().unwrap(), lines: said.as_bytes() })
+    Answer::Backend(BackendReply { code: said[..3].parse().unwrap_or(0), lines: said.as_bytes() })
 }
 
 /// `TooManyErrors` as `too many errors`.
