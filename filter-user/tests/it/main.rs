@@ -11,3 +11,5 @@ mod packets;
 mod postfix;
 
 mod configs;
+
+mod transcripts;
