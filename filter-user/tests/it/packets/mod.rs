@@ -5,6 +5,7 @@
 //! The kernel's part needs root. Where `RELAYGATE_UNPRIVILEGED` is set it is left out, and says so.
 
 mod builder;
+mod home;
 mod kernel;
 // The program's own parser, compiled for userspace.
 #[allow(unreachable_pub, reason = "written for another crate")]
