@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 //! The command line of relaygate's build system: one command a file. Depends on an error type and an argument parser,
 //! no more: every build of anything waits for this one.
 
@@ -10,17 +11,28 @@ mod tidy;
 mod tree;
 
 use std::process::ExitCode;
+=======
+//! The command line of relaygate's build system: `cargo xtask <command>`.
+
+mod doctor;
+mod ebpf;
+>>>>>>> kernel
 
 use clap::{Parser, Subcommand};
 
 /// relaygate's build system.
+<<<<<<< HEAD
 #[derive(Debug, Parser)]
+=======
+#[derive(Parser)]
+>>>>>>> kernel
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
 
+<<<<<<< HEAD
 #[derive(Debug, Subcommand)]
 enum Command {
     /// The one gate: format, lints, layers, documents, licences, tests; the same on a laptop and in CI.
@@ -50,5 +62,27 @@ fn main() -> ExitCode {
             eprintln!("xtask: {error:#}");
             ExitCode::FAILURE
         }
+=======
+#[derive(Subcommand)]
+enum Command {
+    /// Builds the kernel program's object
+    Ebpf {
+        /// Change nothing; fail unless the committed object is what the sources give, byte for byte
+        #[arg(long)]
+        check: bool,
+    },
+    /// Says what this machine lacks
+    Doctor {
+        /// Install it (Debian, as root)
+        #[arg(long)]
+        install: bool,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().command {
+        Command::Ebpf { check } => ebpf::run(check),
+        Command::Doctor { install } => doctor::run(install),
+>>>>>>> kernel
     }
 }

@@ -56,7 +56,7 @@ impl Postfix {
         let folder = tempfile::Builder::new().prefix("relaygate-postfix-").tempdir().unwrap();
         let root = folder.path();
         fs::set_permissions(root, fs::Permissions::from_mode(0o755)).unwrap();
-        let owner = User::from_name("postfix").unwrap().expect("Postfix is not installed: run `cargo xtask doctor --install`");
+        let owner = mail_owner();
         for name in ["queue", "data", "mail", "log", "etc"] {
             fs::create_dir(root.join(name)).unwrap();
         }
@@ -140,6 +140,11 @@ impl Drop for Postfix {
     }
 }
 
+/// The user that Postfix runs as.
+fn mail_owner() -> User {
+    User::from_name("postfix").unwrap().expect("Postfix is not installed: run `cargo xtask doctor --install`")
+}
+
 /// All files below a folder.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -185,7 +190,10 @@ impl SmtpSink {
     pub fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let user = mail_owner();
+        chown(folder.path(), Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();
         let process = Command::new("smtp-sink")
+            .args(["-u", &user.name])
             .arg("-d")
             .arg(folder.path().join("%M."))
             .args([&address.to_string(), "100"])
