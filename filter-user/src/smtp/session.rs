@@ -150,12 +150,7 @@ impl Session {
     }
 
     /// Time has passed. Too early a call does nothing; else 421 4.4.2 is said and the session closes.
-    pub fn handle_timeout(
-        &mut self,
-        service: &Service,
-        out: &mut Vec<u8>,
-        now: Instant,
-    ) -> Option<CloseReason> {
+    pub fn handle_timeout(&mut self, service: &Service, out: &mut Vec<u8>, now: Instant) -> Option<CloseReason> {
         let _ = (service, out, now);
         None
     }
