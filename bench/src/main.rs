@@ -1,2 +1,249 @@
-//! The load-test suite's command line.
-fn main() {}
+//! The load-test suite's command line: reads the arguments, prints results, decides the exit code.
+
+use std::io::{self, Write as _};
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
+
+use anyhow::Context;
+use bench::clients::RefusedSessions;
+use bench::ratio::{Comparison, Dialogue, Load, compare};
+use bench::record;
+use bench::responder::Responder;
+use bench::served::Served;
+use clap::{Args, Parser};
+
+/// Load for SMTP servers, and what it costs them.
+#[derive(Debug, Parser)]
+#[command(name = "bench", version)]
+enum Bench {
+    /// Drive refused sessions against a server
+    Clients(ClientsOptions),
+    /// Be the least server: constant replies from one thread
+    Responder(ResponderOptions),
+    /// Compare relaygate's CPU time per refused session with the responder's
+    Ratio(RatioOptions),
+}
+
+#[derive(Debug, Args)]
+struct ClientsOptions {
+    /// Where the server is
+    #[arg(long, value_name = "HOST:PORT")]
+    target: String,
+    /// Sessions in all
+    #[arg(long, default_value_t = 10_000)]
+    sessions: u64,
+    /// Sessions at once
+    #[arg(long, default_value_t = 100)]
+    connections: usize,
+    /// MAIL, RCPT and QUIT in one write
+    #[arg(long)]
+    pipelined: bool,
+    /// The address that the sessions come from
+    #[arg(long, value_name = "ADDRESS")]
+    source: Option<IpAddr>,
+    /// The recipient that is to be refused
+    #[arg(long, default_value = "someone@elsewhere.example")]
+    recipient: String,
+    /// Give up a session that makes no progress for so long
+    #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
+    patience: Duration,
+    /// End the run after so long
+    #[arg(long, default_value = "2m", value_parser = humantime::parse_duration)]
+    at_most: Duration,
+}
+
+#[derive(Debug, Args)]
+struct ResponderOptions {
+    /// Where to listen; port 0 lets the kernel choose
+    #[arg(long, default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+}
+
+#[derive(Debug, Args)]
+struct RatioOptions {
+    /// The relaygate binary; without it, the responder is compared with itself, which shows the noise
+    #[arg(long, value_name = "PATH")]
+    relaygate: Option<PathBuf>,
+    /// One more argument for `relaygate run`; may be repeated
+    #[arg(long, value_name = "ARGUMENT", allow_hyphen_values = true)]
+    relaygate_argument: Vec<String>,
+    /// Sessions in each round, for each server
+    #[arg(long, default_value_t = 10_000)]
+    sessions: u64,
+    /// Sessions at once
+    #[arg(long, default_value_t = 100)]
+    connections: usize,
+    /// Rounds
+    #[arg(long, default_value_t = 7)]
+    rounds: u32,
+    /// Fail if the median ratio of a dialogue is above this
+    #[arg(long)]
+    max: Option<f64>,
+    /// The CPU of the servers; the clients have the one before it (or after, where it is 0)
+    #[arg(long, default_value_t = 1)]
+    server_cpu: usize,
+    /// Add the rounds to this directory's CSV file of this machine and day
+    #[arg(long, value_name = "DIRECTORY")]
+    record: Option<PathBuf>,
+    /// What the record calls the subject
+    #[arg(long, default_value = "relaygate")]
+    subject: String,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Bench::parse() {
+        Bench::Clients(options) => clients(&options),
+        Bench::Responder(options) => responder(&options),
+        Bench::Ratio(options) => ratio(&options),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("bench: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn clients(options: &ClientsOptions) -> anyhow::Result<ExitCode> {
+    let target = resolve(&options.target)?;
+    let run = RefusedSessions {
+        source: options.source,
+        pipelined: options.pipelined,
+        recipient: options.recipient.clone(),
+        patience: options.patience,
+        at_most: options.at_most,
+        ..RefusedSessions::new(target, options.sessions, options.connections)
+    };
+    let outcome = run.run()?;
+    let mut out = io::stdout().lock();
+    let per_second = outcome.completed as f64 / outcome.elapsed.as_secs_f64();
+    writeln!(
+        out,
+        "{} of {} sessions completed in {:.2?}, {per_second:.0} a second",
+        outcome.completed, options.sessions, outcome.elapsed
+    )?;
+    for (code, count) in &outcome.by_code {
+        writeln!(out, "{count:>10}  {code}")?;
+    }
+    for (error, count) in &outcome.errors {
+        writeln!(out, "{count:>10}  {error}")?;
+    }
+    Ok(if outcome.completed == options.sessions { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn resolve(target: &str) -> anyhow::Result<SocketAddr> {
+    use std::net::ToSocketAddrs as _;
+    let mut addresses = target.to_socket_addrs().with_context(|| format!("cannot resolve {target}"))?;
+    addresses.next().with_context(|| format!("{target} has no address"))
+}
+
+fn responder(options: &ResponderOptions) -> anyhow::Result<ExitCode> {
+    let responder = Responder::bind(options.listen)?;
+    let mut out = io::stdout().lock();
+    writeln!(out, "listening on {}", responder.local_addr()?)?;
+    out.flush()?;
+    drop(out);
+    responder.run()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn ratio(options: &RatioOptions) -> anyhow::Result<ExitCode> {
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    // On one CPU there is nothing to separate.
+    let (server_cpu, client_cpu) = match (cpus, options.server_cpu) {
+        (1, _) => (None, None),
+        (_, 0) => (Some(0), Some(1)),
+        (_, cpu) => (Some(cpu), Some(cpu - 1)),
+    };
+    let base = Served::start(responder_command()?, server_cpu)?;
+    let subject = match &options.relaygate {
+        Some(path) => Served::start(relaygate_command(path, options), server_cpu)?,
+        None => Served::start(responder_command()?, server_cpu)?,
+    };
+    let load = Load {
+        sessions: options.sessions,
+        connections: options.connections,
+        rounds: options.rounds,
+        client_cpu,
+    };
+    let mut comparisons = Vec::new();
+    let mut out = io::stdout().lock();
+    for dialogue in [Dialogue::Plain, Dialogue::Pipelined] {
+        comparisons.push(compare(&base, &subject, &load, dialogue, |number, round| {
+            // To stderr: it shows that something goes on. The result is on stdout.
+            eprintln!(
+                "{dialogue:<9} round {number}: responder {:7.2} us, subject {:7.2} us, ratio {:.3}",
+                round.base,
+                round.subject,
+                round.subject / round.base
+            );
+        })?);
+    }
+    let mut within = true;
+    for comparison in &comparisons {
+        within &= print_comparison(&mut out, comparison, options.max)?;
+    }
+    if let Some(directory) = &options.record {
+        let path = record::add(directory, &options.subject, &load, &comparisons)?;
+        writeln!(out, "recorded in {}", path.display())?;
+    }
+    Ok(if within { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn print_comparison(
+    out: &mut impl io::Write,
+    comparison: &Comparison,
+    max: Option<f64>,
+) -> anyhow::Result<bool> {
+    let [base, subject, ratio] = comparison.spreads().context("no rounds were measured")?;
+    let within = max.is_none_or(|max| ratio.median <= max);
+    writeln!(
+        out,
+        "{:<9} responder {:.2} us ({:.2} to {:.2}), subject {:.2} us ({:.2} to {:.2}), ratio {:.3} ({:.3} to {:.3}){}; \
+         subject's memory {} kB",
+        comparison.dialogue,
+        base.median,
+        base.min,
+        base.max,
+        subject.median,
+        subject.min,
+        subject.max,
+        ratio.median,
+        ratio.min,
+        ratio.max,
+        match max {
+            Some(max) if within => format!(", at most {max} wanted"),
+            Some(max) => format!(", TOO HIGH, at most {max} wanted"),
+            None => String::new(),
+        },
+        comparison.memory.resident / 1024,
+    )?;
+    Ok(within)
+}
+
+fn responder_command() -> anyhow::Result<Command> {
+    let mut command = Command::new(std::env::current_exe().context("cannot find the own binary")?);
+    command.args(["responder", "--listen", "127.0.0.1:0"]);
+    Ok(command)
+}
+
+/// relaygate with one worker, bounds that the load never meets, and nothing relaxed that costs it time: every session
+/// is a strike that is counted, but no number of strikes is enough for a sanction.
+fn relaygate_command(path: &PathBuf, options: &RatioOptions) -> Command {
+    let mut command = Command::new(path);
+    command.args([
+        "run",
+        "--listen",
+        "127.0.0.1:0",
+        "--backend",
+        "127.0.0.1:1",
+        "--local-domain",
+        "example.test",
+    ]);
+    command.args(["--workers", "1", "--strikes-to-limit", "1000000000", "--strikes-to-block", "2000000000"]);
+    command.args(["--max-sessions", "20000", "--max-sessions-per-peer", "20000"]);
+    command.args(&options.relaygate_argument);
+    // A terminal that scrolls would be part of the measurement.
+    command.stderr(Stdio::null());
+    command
+}

@@ -26,19 +26,24 @@ pub struct PeerKey(pub [u8; 16]);
 impl PeerKey {
     /// The peer that an IPv4 address belongs to.
     #[must_use]
+    #[inline(always)]
     pub const fn from_ipv4(address: [u8; 4], lengths: PrefixLengths) -> Self {
-        let bits = mask(u32::from_be_bytes(address) as u128, 32, lengths.ipv4);
-        Self(((0xffff << 32) | bits).to_be_bytes())
+        let bits = ((u32::from_be_bytes(address) as u64) << 32) & leading_bits(lengths.ipv4);
+        Self((MAPPED << 32 | (bits >> 32) as u128).to_be_bytes())
     }
 
     /// The peer that an IPv6 address belongs to; a mapped IPv4 address is that IPv4 address.
     #[must_use]
+    #[inline(always)]
     pub const fn from_ipv6(address: [u8; 16], lengths: PrefixLengths) -> Self {
         let bits = u128::from_be_bytes(address);
-        if bits >> 32 == 0xffff {
+        if bits >> 32 == MAPPED {
             return Self::from_ipv4((bits as u32).to_be_bytes(), lengths);
         }
-        Self(mask(bits, 128, lengths.ipv6).to_be_bytes())
+        // In halves: the kernel's machine has no shift of 128 bits by a number that is not known when compiling.
+        let high = (bits >> 64) as u64 & leading_bits(lengths.ipv6);
+        let low = bits as u64 & leading_bits(lengths.ipv6.saturating_sub(64));
+        Self(((high as u128) << 64 | low as u128).to_be_bytes())
     }
 
     /// The peer that an address belongs to.
@@ -61,16 +66,16 @@ impl PeerKey {
     }
 }
 
-/// Keeps the first `length` of the low `width` bits.
-const fn mask(bits: u128, width: u32, length: u8) -> u128 {
-    let length = if length as u32 > width { width } else { length as u32 };
-    let host = width - length;
-    if host == 0 {
-        bits
-    } else if host >= 128 {
-        0
-    } else {
-        bits & !((1u128 << host) - 1)
+/// What stands before the 32 bits of a mapped IPv4 address.
+const MAPPED: u128 = 0xffff;
+
+/// A mask of the first `length` bits of 64; all of them where it is longer.
+#[inline(always)]
+const fn leading_bits(length: u8) -> u64 {
+    match length {
+        0 => 0,
+        1..64 => u64::MAX << (64 - length),
+        64.. => u64::MAX,
     }
 }
 
@@ -114,5 +119,8 @@ mod tests {
         assert_eq!(key("192.0.2.7", PrefixLengths { ipv4: 0, ipv6: 64 }), "0.0.0.0");
         assert_eq!(key("2001:db8::1", PrefixLengths { ipv4: 32, ipv6: 0 }), "::");
         assert_eq!(key("2001:db8::1", PrefixLengths { ipv4: 32, ipv6: 128 }), "2001:db8::1");
+        assert_eq!(key("2001:db8:ffff:ffff::1", PrefixLengths { ipv4: 32, ipv6: 48 }), "2001:db8:ffff::");
+        assert_eq!(key("2001:db8::ffff:ffff", PrefixLengths { ipv4: 32, ipv6: 112 }), "2001:db8::ffff:0");
+        assert_eq!(key("255.255.255.255", PrefixLengths { ipv4: 9, ipv6: 1 }), "255.128.0.0");
     }
 }

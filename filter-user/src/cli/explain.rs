@@ -86,6 +86,7 @@ fn bracketed(text: &str) -> String {
 fn directory_said(said: DirectoryAnswer) -> &'static str {
     match said {
         DirectoryAnswer::Known => "knows this mailbox",
+        DirectoryAnswer::WholeDomain => "takes every mailbox of this domain",
         DirectoryAnswer::Unknown => "does not know this mailbox",
         DirectoryAnswer::Unavailable => "cannot answer now",
         DirectoryAnswer::NotAsked => "none is set: the backend's own answer to RCPT decides",

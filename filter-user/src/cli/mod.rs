@@ -1,9 +1,12 @@
 //! The command line: puts everything together; nobody imports it.
 
 pub mod check;
+mod enforcement;
 pub mod exit_codes;
 pub mod explain;
 pub mod pages;
+pub mod run;
+mod sink;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -18,6 +21,7 @@ use crate::config;
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<ExitCode> {
     let matches = command().try_get_matches_from(arguments)?;
     match matches.subcommand() {
+        Some(("run", matches)) => run::run(matches),
         Some(("check", matches)) => check::run(matches),
         Some(("explain", matches)) => explain::run(matches),
         Some(("man", _)) => pages::man(),
@@ -38,6 +42,7 @@ pub fn command() -> Command {
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
         .max_term_width(110)
+        .subcommand(with_settings(Command::new("run").about("Runs the filter until it is told to stop (SIGTERM)")))
         .subcommand(with_settings(
             Command::new("check").about("Says what would run with these settings, or what is wrong with them"),
         ))

@@ -107,7 +107,8 @@ impl<V: Worth + Default> Shards<V> {
     /// one lock, which its sessions would contend for anyway.
     pub(super) fn of(&self, peer: PeerKey) -> MutexGuard<'_, Bounded<V>> {
         let bytes = peer.0;
-        let mixed = bytes.iter().fold(0usize, |mixed, byte| mixed.wrapping_mul(31).wrapping_add(usize::from(*byte)));
+        let mixed =
+            bytes.iter().fold(0usize, |mixed, byte| mixed.wrapping_mul(31).wrapping_add(usize::from(*byte)));
         // A panic while the lock was held cannot leave an entry half-written: entries are plain values.
         self.shards[mixed % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -75,7 +75,8 @@ mod tests {
 
     #[test]
     fn each_block_is_twice_the_last_up_to_the_longest() {
-        let lengths: Vec<_> = [0, 1, 2, 8, 9, 31, 32, u32::MAX].map(|n| ladder().block_length(n).as_secs()).into();
+        let lengths: Vec<_> =
+            [0, 1, 2, 8, 9, 31, 32, u32::MAX].map(|n| ladder().block_length(n).as_secs()).into();
         assert_eq!(lengths, [300, 600, 1200, 76_800, 86_400, 86_400, 86_400, 86_400]);
     }
 

@@ -48,6 +48,12 @@ impl LocalEnforcer {
         self.peers.of(peer).get_mut(peer).map_or(Sanction::None, |entry| entry.sanction.at(now))
     }
 
+    /// Whether a peer counts as authenticated at `now`.
+    #[must_use]
+    pub fn is_authenticated(&self, peer: PeerKey, now: Timestamp) -> bool {
+        self.peers.of(peer).get_mut(peer).is_some_and(|entry| entry.authenticated_until > now)
+    }
+
     /// Peers held now, sanctioned or authenticated.
     #[must_use]
     pub fn len(&self) -> usize {

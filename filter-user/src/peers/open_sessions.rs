@@ -52,7 +52,8 @@ impl OpenSessions {
     }
 
     fn of(&self, peer: PeerKey) -> MutexGuard<'_, HashMap<PeerKey, u32>> {
-        let mixed = peer.0.iter().fold(0usize, |mixed, byte| mixed.wrapping_mul(31).wrapping_add(usize::from(*byte)));
+        let mixed =
+            peer.0.iter().fold(0usize, |mixed, byte| mixed.wrapping_mul(31).wrapping_add(usize::from(*byte)));
         // Counts are plain numbers: a panic elsewhere cannot leave one half-written.
         self.shards[mixed % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -67,7 +68,8 @@ mod tests {
     #[test]
     fn a_peer_has_at_most_its_bound_and_others_are_untouched() {
         let sessions = OpenSessions::new(2);
-        let (one, other) = (PeerKey::from(Ipv4Addr::new(192, 0, 2, 1)), PeerKey::from(Ipv4Addr::new(192, 0, 2, 2)));
+        let (one, other) =
+            (PeerKey::from(Ipv4Addr::new(192, 0, 2, 1)), PeerKey::from(Ipv4Addr::new(192, 0, 2, 2)));
         assert!(sessions.open(one) && sessions.open(one));
         assert!(!sessions.open(one));
         assert!(sessions.open(other));

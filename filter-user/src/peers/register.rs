@@ -70,7 +70,15 @@ impl Register {
                 IpNet::V6(v6) => allowed_ipv6.insert(*v6),
             };
         }
-        Self { peers: Shards::new(max_peers), ladder, weights, prefixes, allowed_ipv4, allowed_ipv6, enforcer }
+        Self {
+            peers: Shards::new(max_peers),
+            ladder,
+            weights,
+            prefixes,
+            allowed_ipv4,
+            allowed_ipv6,
+            enforcer,
+        }
     }
 
     /// The key of a peer.
@@ -84,10 +92,12 @@ impl Register {
     pub fn is_allowed(&self, address: IpAddr) -> bool {
         match address.to_canonical() {
             IpAddr::V4(v4) => {
-                !self.allowed_ipv4.is_empty() && self.allowed_ipv4.get_lpm(&ipnet::Ipv4Net::from(v4)).is_some()
+                !self.allowed_ipv4.is_empty()
+                    && self.allowed_ipv4.get_lpm(&ipnet::Ipv4Net::from(v4)).is_some()
             }
             IpAddr::V6(v6) => {
-                !self.allowed_ipv6.is_empty() && self.allowed_ipv6.get_lpm(&ipnet::Ipv6Net::from(v6)).is_some()
+                !self.allowed_ipv6.is_empty()
+                    && self.allowed_ipv6.get_lpm(&ipnet::Ipv6Net::from(v6)).is_some()
             }
         }
     }
@@ -175,7 +185,10 @@ impl Register {
 
 impl std::fmt::Debug for Register {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Register").field("ladder", &self.ladder).field("peers", &self.len()).finish_non_exhaustive()
+        f.debug_struct("Register")
+            .field("ladder", &self.ladder)
+            .field("peers", &self.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -218,7 +231,10 @@ mod tests {
         assert!(matches!(limited.sanction, Sanction::Limited { .. }) && limited.escalated);
         assert!(!strike(&register, 1, at(1)).escalated);
         let blocked = strike(&register, 1, at(1));
-        assert_eq!(blocked, Struck { strikes: 5, sanction: Sanction::Blocked { until: at(301) }, escalated: true });
+        assert_eq!(
+            blocked,
+            Struck { strikes: 5, sanction: Sanction::Blocked { until: at(301) }, escalated: true }
+        );
         assert_eq!(register.admit(PEER, at(300)), Admission::Blocked);
         assert_ne!(register.admit(PEER, at(301)), Admission::Blocked);
     }
@@ -237,7 +253,10 @@ mod tests {
         let register = register(&[]);
         strike(&register, 5, at(1));
         let much_later = at(301 + 3600 + 3000);
-        assert_eq!(strike(&register, 5, much_later).sanction, Sanction::Blocked { until: much_later.plus(Duration::from_secs(300)) });
+        assert_eq!(
+            strike(&register, 5, much_later).sanction,
+            Sanction::Blocked { until: much_later.plus(Duration::from_secs(300)) }
+        );
     }
 
     #[test]
@@ -262,7 +281,11 @@ mod tests {
         strike(&register, 5, at(1));
         register.authenticate(PEER, at(100), at(2));
         assert_eq!(register.admit(PEER, at(3)), Admission::Admitted);
-        assert_eq!(strike(&register, 50, at(4)).sanction, Sanction::None, "an authenticated host is never blocked");
+        assert_eq!(
+            strike(&register, 50, at(4)).sanction,
+            Sanction::None,
+            "an authenticated host is never blocked"
+        );
         assert_eq!(register.admit(PEER, at(5)), Admission::Admitted);
     }
 

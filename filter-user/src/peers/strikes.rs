@@ -107,7 +107,8 @@ impl StrikeLevel {
     /// When fewer than `strikes` will stand.
     #[must_use]
     pub fn below(self, strikes: u32, decay: Duration) -> Timestamp {
-        let kept = u64::try_from(decay.saturating_mul(strikes.saturating_sub(1)).as_nanos()).unwrap_or(u64::MAX);
+        let kept =
+            u64::try_from(decay.saturating_mul(strikes.saturating_sub(1)).as_nanos()).unwrap_or(u64::MAX);
         Timestamp(self.empty_at.0.saturating_sub(kept))
     }
 

@@ -1,24 +1,27 @@
 //! Who may send to whom: two pure calls, [`Policy::place`] and [`Policy::decide`], with the directory lookup between
-//! them, which is the caller's. Does not know `smtp`.
+//! them, which is the caller's. Does not know `smtp`, and parses no path: rows 1 and 2 of the relay decision are done
+//! where paths are parsed. For ASCII domains neither call allocates.
+
+mod decision;
+pub mod domain_set;
+pub mod explain;
+mod network_set;
+mod placement;
+mod restrictions;
 
 use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 
-use crate::address::{ForwardPath, Mailbox};
+pub use decision::{Decision, DirectoryAnswer, Prohibition};
+pub use domain_set::DomainSet;
+pub use explain::{Row, Step};
+pub use placement::Placement;
+pub use restrictions::{Grant, GrantReason};
 
-/// What a directory said of a mailbox.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DirectoryAnswer {
-    /// It holds exactly this local-part.
-    Known,
-    /// It does not.
-    Unknown,
-    /// It cannot say now.
-    Unavailable,
-    /// None is configured, or the placement needs none.
-    NotAsked,
-}
+use crate::address::ForwardPath;
+use explain::Unobserved;
+use restrictions::Restrictions;
 
 /// What is known of the session that asks.
 #[derive(Clone, Copy, Debug)]
@@ -44,80 +47,40 @@ pub struct PolicySettings {
     pub never_relay: Vec<IpNet>,
 }
 
-/// Why a session may relay. Made where a restriction matched, and nowhere else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Grant(());
-
-/// Why a recipient may not pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Prohibition {
-    /// Its local-part carries another address.
-    Disguised,
-    /// The peer is on the never-list.
-    NeverList,
-    /// `reroute = false`.
-    RerouteOff,
-    /// No restriction fits.
-    NoGrant,
-}
-
-/// The relay decision.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decision {
-    /// The recipient is local.
-    Route,
-    /// It is not, and the session may relay.
-    Relay(Grant),
-    /// It is not, or pretends to be, and the session may not.
-    Prohibited(Prohibition),
-    /// It would be local, but there is no such mailbox.
-    UnknownRecipient,
-    /// Whether it is local cannot be said now.
-    TryLater,
-}
-
-/// Where a forward-path belongs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Placement<'a>(std::marker::PhantomData<&'a str>);
-
-impl<'a> Placement<'a> {
-    /// The mailbox that a directory must be asked about before `decide`, if any.
-    #[must_use]
-    pub fn asks_directory(&self) -> Option<Mailbox<'a>> {
-        None
-    }
-}
-
 /// The relay policy.
 #[derive(Debug)]
-pub struct Policy {}
+pub struct Policy {
+    local_domains: DomainSet,
+    own_addresses: Vec<IpAddr>,
+    restrictions: Restrictions,
+}
 
 impl Policy {
     /// Compiles settings into what `place` and `decide` need.
     #[must_use]
     pub fn new(settings: &PolicySettings) -> Self {
-        let _ = settings;
-        Self {}
+        Self {
+            local_domains: DomainSet::new(&settings.local_domains),
+            own_addresses: settings.own_addresses.iter().map(IpAddr::to_canonical).collect(),
+            restrictions: Restrictions::new(settings),
+        }
     }
 
     /// Where this forward-path belongs.
     #[must_use]
     pub fn place<'a>(&self, path: &ForwardPath<'a>) -> Placement<'a> {
-        let _ = path;
-        Placement(std::marker::PhantomData)
+        self.place_observed(path, &mut Unobserved)
     }
 
-    /// What is done with the recipient.
+    /// What is done with the recipient. `said` is the directory's answer to what the placement asks.
     #[must_use]
     pub fn decide(&self, facts: &Facts, placement: &Placement<'_>, said: DirectoryAnswer) -> Decision {
-        let _ = (facts, placement, said);
-        Decision::Prohibited(Prohibition::NoGrant)
+        self.decide_observed(facts, placement, said, &mut Unobserved)
     }
 
     /// Whether the session may relay at all, whoever the recipient is.
     #[must_use]
     pub fn grant(&self, facts: &Facts) -> Option<Grant> {
-        let _ = facts;
-        None
+        self.restrictions.grant(facts, &mut Unobserved).ok()
     }
 }

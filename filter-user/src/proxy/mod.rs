@@ -1,1 +1,26 @@
-//! Sockets, sessions and the backend: drives the core.
+//! Sockets, sessions and the backend: drives the core. Introduces `smtp` to `policy`: a session's question is put to
+//! the policy and the directory here, and to the backend where it may pass. Knows the enforcer as a trait alone.
+
+mod backend;
+mod capabilities;
+mod clock;
+mod data_pump;
+mod delivery;
+mod driver;
+mod envelope;
+mod judge;
+mod listener;
+mod offer;
+mod reply_reader;
+mod report;
+mod shared;
+mod slots;
+mod true_address;
+mod worker;
+mod workers;
+
+pub use backend::{Backend, BackendError, BackendSettings};
+pub use clock::boot_now;
+pub use listener::ListenError;
+pub use shared::{ProxySettings, Shared};
+pub use workers::{Listening, Workers};

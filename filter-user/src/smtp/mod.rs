@@ -1,13 +1,20 @@
 //! The SMTP server's side of a session, without any I/O (RFC 5321): bytes and instants in, replies and questions out.
 //! Does not know who may relay: it asks, and parks until it is answered. See [`Session`].
 
+pub mod command;
+pub mod data;
 pub mod deadline;
+pub mod foreign;
 pub mod limits;
+pub mod line;
+pub mod order;
+mod parameter;
 pub mod question;
 pub mod reply;
 pub mod service;
 pub mod session;
 
+pub use command::Command;
 pub use deadline::Deadlines;
 pub use limits::{BareNewline, Limits};
 pub use question::{Answer, BackendReply, Hello, MailCommand, Question, RcptCommand};

@@ -49,6 +49,10 @@ label! {
         EarlyTalker = "early_talker",
         /// It spoke another protocol.
         NotSmtp = "not_smtp",
+        /// A bare CR or LF in a command.
+        BareNewline = "bare_newline",
+        /// A line without an end.
+        LineTooLong = "line_too_long",
         /// `max-errors`.
         TooManyErrors = "too_many_errors",
         /// `max-commands`.

@@ -1,0 +1,114 @@
+//! A server run as a child process: started, known by the address it prints, ended when it is dropped.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::Pid;
+
+/// A server that runs and listens.
+#[derive(Debug)]
+pub struct Served {
+    child: Child,
+    /// Where it listens: the first address that it printed.
+    pub address: SocketAddr,
+}
+
+/// How long a server may take until it listens.
+const START: Duration = Duration::from_secs(20);
+
+impl Served {
+    /// Starts `command` on CPU number `cpu` (where given) and waits for its line `listening on ADDRESS, …`.
+    pub fn start(mut command: Command, cpu: Option<usize>) -> anyhow::Result<Self> {
+        let program = command.get_program().to_string_lossy().into_owned();
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut child = {
+            // A child inherits the affinity of the thread that starts it: so no moment of it runs elsewhere.
+            let _pinned = cpu.map(Pinned::to).transpose()?;
+            command.spawn().with_context(|| format!("cannot start {program}"))?
+        };
+        let listening = child.stdout.take().context("the child has no stdout").and_then(first_address);
+        match listening {
+            Ok(address) => Ok(Self { child, address }),
+            Err(error) => {
+                let _ = child.kill();
+                let status = child.wait()?;
+                Err(error).with_context(|| format!("{program} did not listen ({status})"))
+            }
+        }
+    }
+
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it still runs.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        // It may have ended by itself: then there is nothing to do.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Waits for the line, and goes on emptying the pipe behind it, so that the server never waits for its reader.
+fn first_address(stdout: std::process::ChildStdout) -> anyhow::Result<SocketAddr> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut stdout = BufReader::new(stdout);
+        let mut line = String::new();
+        while matches!(stdout.read_line(&mut line), Ok(length) if length > 0) {
+            if let Some(addresses) = line.trim_end().strip_prefix("listening on ") {
+                let _ = sender.send(addresses.to_owned());
+                break;
+            }
+            line.clear();
+        }
+        drop(sender);
+        let mut scrap = [0; 4096];
+        while matches!(stdout.read(&mut scrap), Ok(length) if length > 0) {}
+    });
+    match receiver.recv_timeout(START) {
+        Ok(addresses) => {
+            let first = addresses.split(',').next().unwrap_or_default().trim();
+            first.parse().with_context(|| format!("it listens on {addresses:?}, which is no address"))
+        }
+        Err(mpsc::RecvTimeoutError::Disconnected) => bail!("it closed its stdout without a word"),
+        Err(mpsc::RecvTimeoutError::Timeout) => bail!("nothing in {START:?}"),
+    }
+}
+
+/// This thread, on one CPU; on those it had before when this is dropped.
+#[derive(Debug)]
+pub struct Pinned {
+    before: CpuSet,
+}
+
+impl Pinned {
+    /// Pins the calling thread to CPU number `cpu`.
+    pub fn to(cpu: usize) -> anyhow::Result<Self> {
+        let this_thread = Pid::from_raw(0);
+        let before = sched_getaffinity(this_thread).context("cannot read the CPU affinity")?;
+        let mut only = CpuSet::new();
+        only.set(cpu).with_context(|| format!("there can be no CPU {cpu}"))?;
+        sched_setaffinity(this_thread, &only).with_context(|| format!("cannot run on CPU {cpu}"))?;
+        Ok(Self { before })
+    }
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        let _ = sched_setaffinity(Pid::from_raw(0), &self.before);
+    }
+}

@@ -1,0 +1,80 @@
+//! Every per-CPU counter of the kernel program: index, name, meaning. Each packet is counted once, by its final
+//! verdict. Counts nothing itself.
+
+macro_rules! counters {
+    ($($(#[doc = $meaning:literal])+ $variant:ident = $name:literal,)+) => {
+        /// A counter; its number is its index in the map `COUNTERS`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u32)]
+        pub enum Counter { $($(#[doc = $meaning])+ $variant,)+ }
+
+        impl Counter {
+            /// All of them, by index.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// Its name in metrics and in `status`.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// What it counts, for a reader of metrics.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($meaning,)+).trim_ascii_start(),)+ }
+            }
+        }
+    };
+}
+
+counters! {
+    /// packets passed: not TCP to a protected port
+    PassedNotOurs = "passed_not_ours",
+    /// packets passed: cut short or made so that they cannot be read
+    PassedUnparsed = "passed_unparsed",
+    /// packets passed: fragments other than the first, which have no ports
+    PassedFragment = "passed_fragment",
+    /// packets passed: the peer has authenticated
+    PassedAuthenticated = "passed_authenticated",
+    /// packets passed: the address is on the allow list
+    PassedAllowed = "passed_allowed",
+    /// packets passed: nothing is known against the peer
+    PassedUnknown = "passed_unknown",
+    /// packets passed: the peer's sanction is over
+    PassedExpired = "passed_expired",
+    /// packets passed: of a limited peer, within its rate or of an open connection
+    PassedLimited = "passed_limited",
+    /// packets dropped: the peer is blocked
+    DroppedBlocked = "dropped_blocked",
+    /// packets dropped: SYNs of a limited peer beyond its rate
+    DroppedLimited = "dropped_limited",
+    /// events that found no room in the ring buffer; no packets
+    EventsLost = "events_lost",
+}
+
+impl Counter {
+    /// How many there are: the size of the map.
+    pub const COUNT: u32 = Self::ALL.len() as u32;
+
+    /// Its index in the map.
+    #[must_use]
+    #[inline(always)]
+    pub const fn index(self) -> u32 {
+        self as u32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_has_its_own_index_name_and_meaning() {
+        for (index, counter) in Counter::ALL.iter().enumerate() {
+            assert_eq!(counter.index() as usize, index);
+            assert!(counter.name().bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'));
+            assert!(counter.meaning().len() > 10 && !counter.meaning().starts_with(' '));
+            assert_eq!(Counter::ALL.iter().filter(|other| other.name() == counter.name()).count(), 1);
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! The only `unsafe impl Pod`: which shared layouts may go through a map as bytes, with the asserts that make it true.
+
+use aya::Pod;
+
+use crate::{Event, LoadTime, PeerEntry, PeerKey, Rate};
+
+/// Asserts that a layout is as large as its fields together, so that no byte of it is padding, and aligned as told.
+macro_rules! pod {
+    ($layout:ty, align $align:literal, fields $($field:ty),+) => {
+        const _: () = assert!(size_of::<$layout>() == 0 $(+ size_of::<$field>())+);
+        const _: () = assert!(align_of::<$layout>() == $align);
+        // SAFETY: `Copy`, `repr(C)` or `repr(transparent)`, integers and arrays of integers alone (each bit pattern
+        // is valid), and no padding, as asserted above.
+        unsafe impl Pod for $layout {}
+    };
+}
+
+pod!(PeerKey, align 1, fields [u8; 16]);
+pod!(Rate, align 8, fields u64, u64);
+pod!(PeerEntry, align 8, fields u32, u32, u64, u64);
+pod!(Event, align 8, fields u32, u32, u64, [u8; 16]);
+pod!(LoadTime, align 8, fields Rate, u32, u32, u32, u32);

@@ -1,0 +1,304 @@
+//! Local-parts that carry another address: percent hacks, bang paths, quoted addresses, routes and IMCEA encapsulation.
+//! Says what a local-part could mean to a server that reads more into it than RFC 5321 does; whether a mailbox is
+//! nevertheless called so, the directory knows.
+
+use std::fmt::{self, Write as _};
+use std::str::Chars;
+
+/// How an address is hidden in a local-part. A later variant goes before an earlier one where both fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DisguiseKind {
+    /// `far.example!victim` (RFC 976).
+    BangPath,
+    /// `victim%far.example` (RFC 1123 section 5.2.16).
+    PercentHack,
+    /// `"victim@far.example"`.
+    QuotedAddress,
+    /// `"@hop.example:victim@far.example"`, or an address type as in `"smtp:victim@far.example"`.
+    Route,
+    /// `IMCEASMTP-victim+40far+2Eexample` (Microsoft KB Q237927).
+    Encapsulation,
+}
+
+impl DisguiseKind {
+    /// The word for logs and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::BangPath => "bang path",
+            Self::PercentHack => "percent hack",
+            Self::QuotedAddress => "quoted address",
+            Self::Route => "route in the local-part",
+            Self::Encapsulation => "IMCEA encapsulation",
+        }
+    }
+}
+
+impl fmt::Display for DisguiseKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A local-part that carries another address. Displayed, it is that address, decoded by one layer, with control
+/// characters escaped: it goes into logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Disguise<'a> {
+    kind: DisguiseKind,
+    local_part: &'a str,
+}
+
+impl Disguise<'_> {
+    /// How the address is hidden.
+    #[must_use]
+    pub const fn kind(&self) -> DisguiseKind {
+        self.kind
+    }
+}
+
+/// What `local_part` (as it was written, quotes and all) hides, if anything. Looks at each character once and allocates
+/// nothing.
+#[must_use]
+pub fn decode(local_part: &str) -> Option<Disguise<'_>> {
+    let marks = local_part.chars().filter_map(|character| match folded(character) {
+        '!' => Some(DisguiseKind::BangPath),
+        '%' => Some(DisguiseKind::PercentHack),
+        '@' => Some(DisguiseKind::QuotedAddress),
+        ':' => Some(DisguiseKind::Route),
+        _ => None,
+    });
+    let kind =
+        if encapsulated(local_part).is_some() { Some(DisguiseKind::Encapsulation) } else { marks.max() };
+    kind.map(|kind| Disguise { kind, local_part })
+}
+
+/// The characters that a local-part stands for: without the quotes and backslashes of a quoted-string (RFC 5321
+/// section 4.1.2), so that both forms of one mailbox compare equal.
+#[must_use]
+pub fn unquoted(local_part: &str) -> Unquoted<'_> {
+    let (content, quoted) = content(local_part);
+    Unquoted { characters: content.chars(), quoted }
+}
+
+/// The characters of a local-part; see [`unquoted`].
+#[derive(Clone, Debug)]
+pub struct Unquoted<'a> {
+    characters: Chars<'a>,
+    quoted: bool,
+}
+
+impl Iterator for Unquoted<'_> {
+    type Item = char;
+
+    fn next(&mut self) -> Option<char> {
+        match self.characters.next() {
+            Some('\\') if self.quoted => self.characters.next(),
+            other => other,
+        }
+    }
+}
+
+/// What stands between the quotes, if there are any, and whether there are.
+fn content(local_part: &str) -> (&str, bool) {
+    let between = local_part.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    (between.unwrap_or(local_part), between.is_some())
+}
+
+/// What a character becomes in a server that applies compatibility normalisation (Unicode NFKC) before it looks for an
+/// address: with SMTPUTF8, a fullwidth `％` would otherwise be a percent hack that we do not see.
+fn folded(character: char) -> char {
+    match character {
+        '\u{0}'..='\u{7f}' => character,
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(character) - 0xfee0).unwrap_or(character),
+        '\u{203c}' | '\u{2048}' | '\u{2049}' | '\u{fe15}' | '\u{fe57}' => '!',
+        '\u{fe6a}' => '%',
+        '\u{fe6b}' => '@',
+        '\u{2a74}' | '\u{fe13}' | '\u{fe55}' => ':',
+        '\u{fe63}' => '-',
+        other => other,
+    }
+}
+
+/// What follows `IMCEA<type>-`, still encoded.
+fn encapsulated(local_part: &str) -> Option<Unquoted<'_>> {
+    let mut characters = unquoted(local_part);
+    let mut first = characters.by_ref().find(|&character| character != ' ' && character != '\t');
+    for letter in "IMCEA".chars() {
+        if !first.is_some_and(|character| folded(character).eq_ignore_ascii_case(&letter)) {
+            return None;
+        }
+        first = characters.next();
+    }
+    // `first` is the first letter of the type by now, or already the hyphen.
+    while let Some(character) = first {
+        if folded(character) == '-' {
+            return Some(characters);
+        }
+        first = characters.next();
+    }
+    None
+}
+
+impl fmt::Display for Disguise<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (content, quoted) = content(self.local_part);
+        let write = |f: &mut fmt::Formatter<'_>, piece: &str| {
+            Unquoted { characters: piece.chars(), quoted }
+                .try_for_each(|character| write_visible(f, character))
+        };
+        let marked = |mark: char| move |&(_, character): &(usize, char)| folded(character) == mark;
+        // The two sides of the mark that decides, as a server that obeys it would split them.
+        let mut positions = content.char_indices();
+        let mark = match self.kind {
+            DisguiseKind::BangPath => positions.find(marked('!')),
+            DisguiseKind::PercentHack => positions.rev().find(marked('%')),
+            DisguiseKind::Route => positions.rev().find(marked(':')),
+            DisguiseKind::QuotedAddress | DisguiseKind::Encapsulation => None,
+        };
+        let sides = mark.map(|(at, mark)| (&content[..at], &content[at + mark.len_utf8()..]));
+        match (self.kind, sides) {
+            (DisguiseKind::Encapsulation, _) => match encapsulated(self.local_part) {
+                Some(encoded) => write_decapsulated(f, encoded),
+                None => write(f, content),
+            },
+            (DisguiseKind::BangPath, Some((host, user)))
+            | (DisguiseKind::PercentHack, Some((user, host))) => {
+                write(f, user)?;
+                f.write_char('@')?;
+                write(f, host)
+            }
+            (DisguiseKind::Route, Some((_, target))) => write(f, target),
+            _ => write(f, content),
+        }
+    }
+}
+
+/// Undoes the encoding of an encapsulated address: `+40` is `@`, `_` is `/`.
+fn write_decapsulated(f: &mut fmt::Formatter<'_>, mut encoded: Unquoted<'_>) -> fmt::Result {
+    while let Some(character) = encoded.next() {
+        match folded(character) {
+            '+' => {
+                let mut ahead = encoded.clone();
+                let digits = (ahead.next().and_then(hex_digit), ahead.next().and_then(hex_digit));
+                match digits {
+                    (Some(high), Some(low)) => {
+                        encoded = ahead;
+                        // The octets of a character outside ASCII come one by one, so they are shown as octets.
+                        match u8::try_from(high * 16 + low) {
+                            Ok(octet) if octet.is_ascii_graphic() || octet == b' ' => {
+                                f.write_char(char::from(octet))?;
+                            }
+                            Ok(octet) => write!(f, "\\x{octet:02x}")?,
+                            Err(_) => {}
+                        }
+                    }
+                    _ => f.write_char('+')?,
+                }
+            }
+            '_' => f.write_char('/')?,
+            _ => write_visible(f, character)?,
+        }
+    }
+    Ok(())
+}
+
+fn hex_digit(character: char) -> Option<u32> {
+    folded(character).to_digit(16)
+}
+
+/// Writes a character, or its escape if it would not be seen as itself.
+fn write_visible(f: &mut fmt::Formatter<'_>, character: char) -> fmt::Result {
+    if character.is_ascii_graphic() || character == ' ' {
+        f.write_char(character)
+    } else {
+        write!(f, "{}", character.escape_debug())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_disguise_is_seen_and_the_address_inside_is_decoded() {
+        use DisguiseKind::*;
+        let table: &[(&str, DisguiseKind, &str)] = &[
+            ("victim%far.example", PercentHack, "victim@far.example"),
+            ("victim%far.example%hop.example", PercentHack, "victim%far.example@hop.example"),
+            ("\"victim%far.example\"", PercentHack, "victim@far.example"),
+            (r#""victim\%far.example""#, PercentHack, "victim@far.example"),
+            ("far.example!victim", BangPath, "victim@far.example"),
+            ("hop.example!far.example!victim", BangPath, "far.example!victim@hop.example"),
+            ("far.example!victim%hop.example", PercentHack, "far.example!victim@hop.example"),
+            ("\"victim@far.example\"", QuotedAddress, "victim@far.example"),
+            (r#""victim\@far.example""#, QuotedAddress, "victim@far.example"),
+            ("\"@hop.example:victim@far.example\"", Route, "victim@far.example"),
+            ("\"smtp:victim@far.example\"", Route, "victim@far.example"),
+            ("IMCEASMTP-victim+40far+2Eexample", Encapsulation, "victim@far.example"),
+            ("imceasmtp-victim+40far+2eexample", Encapsulation, "victim@far.example"),
+            ("\"IMCEASMTP-victim+40far+2Eexample\"", Encapsulation, "victim@far.example"),
+            (r#""\I\M\C\E\ASMTP-victim+40far+2Eexample""#, Encapsulation, "victim@far.example"),
+            ("\" IMCEASMTP-victim+40far+2Eexample\"", Encapsulation, "victim@far.example"),
+            ("IMCEAEX-_O=FAR_OU=SITE_CN=VICTIM", Encapsulation, "/O=FAR/OU=SITE/CN=VICTIM"),
+            ("IMCEASMTP-victim%far.example", Encapsulation, "victim%far.example"),
+            ("IMCEA-victim+40far+2Eexample", Encapsulation, "victim@far.example"),
+            ("IMCEASMTP-a+0D+0Ab+4", Encapsulation, r"a\x0d\x0ab+4"),
+            ("victim％far.example", PercentHack, "victim@far.example"),
+            ("victim﹪far.example", PercentHack, "victim@far.example"),
+            ("victim＠far.example", QuotedAddress, "victim＠far.example"),
+            ("far.example！victim", BangPath, "victim@far.example"),
+            ("ＩＭＣＥＡSMTP－victim＋40far", Encapsulation, "victim@far"),
+            ("%", PercentHack, "@"),
+            ("!", BangPath, "@"),
+            ("\":\"", Route, ""),
+        ];
+        for &(local_part, kind, inner) in table {
+            let disguise = decode(local_part).unwrap_or_else(|| panic!("{local_part} was not seen"));
+            assert_eq!((disguise.kind(), disguise.to_string().as_str()), (kind, inner), "{local_part}");
+        }
+    }
+
+    #[test]
+    fn an_ordinary_local_part_is_no_disguise() {
+        let table = [
+            "user",
+            "first.last",
+            "user+tag",
+            "user-40far",
+            "\"john doe\"",
+            "bücher",
+            "imcea",
+            "imceasmtp",
+            "ximceasmtp-a",
+            "o'neil",
+            "a=b",
+            "a/b",
+            "",
+            "\"\"",
+            "\"",
+            "\\",
+        ];
+        for local_part in table {
+            assert_eq!(decode(local_part), None, "{local_part}");
+        }
+    }
+
+    #[test]
+    fn quotes_and_backslashes_do_not_make_another_mailbox() {
+        let plain = |local_part| unquoted(local_part).collect::<String>();
+        assert_eq!(plain("\"user\""), "user");
+        assert_eq!(plain(r#""u\ser""#), "user");
+        assert_eq!(plain(r#""a\\b\"c""#), "a\\b\"c");
+        assert_eq!(plain("user"), "user");
+        assert_eq!(plain("\""), "\"");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_local_part_panics_and_none_puts_a_control_character_into_the_log(local_part in "(IMCEA[a-z]{0,3}-)?[\\PC\r\n\\\\\"%!@:+0-9A-F_]{0,40}") {
+            if let Some(disguise) = decode(&local_part) {
+                proptest::prop_assert!(!disguise.to_string().contains(char::is_control));
+            }
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! `relaygate run`: puts the daemon together, and serves until it is told to stop.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::ArgMatches;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::sink;
+use super::{check::check_interface, enforcement::Enforcement};
+use crate::config::{BackendAddress, Config};
+use crate::control::metrics_page;
+use crate::lookup::Directory;
+use crate::peers::{OpenSessions, Register};
+use crate::policy::Policy;
+use crate::proxy::{Backend, BackendSettings, Listening, ProxySettings, Shared, Workers, boot_now};
+use crate::telemetry::label::Outcome;
+use crate::telemetry::{Metrics, field, log};
+
+/// How often the kernel's maps are swept and the gauges set.
+const HOUSEKEEPING: Duration = Duration::from_secs(1);
+/// How often the backend is asked what it can do, besides every time that it is dialled.
+const PROBE_INTERVAL: Duration = Duration::from_secs(60);
+/// The same, while it is not known.
+const PROBE_AGAIN: Duration = Duration::from_secs(5);
+/// How long the start waits for the backend to say what it can do.
+const FIRST_PROBE: Duration = Duration::from_secs(1);
+
+/// Runs the daemon.
+pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    serve(Config::load(matches)?)
+}
+
+fn serve(config: Config) -> anyhow::Result<ExitCode> {
+    log::start(&config.log_level, config.log_json)?;
+    for warning in config.warnings() {
+        tracing::warn!("{warning}");
+    }
+    for interface in &config.interfaces {
+        check_interface(interface)?;
+    }
+    let directory = Arc::new(match &config.mailboxes {
+        Some(file) => Directory::from_file(file, &config.local_domains, config.local_part_case_sensitive)?,
+        None => Directory::none(),
+    });
+    if let Some(address) = config.metrics_listen {
+        metrics_page::serve(address)?;
+    }
+    let listening = Listening::bind(&config.listen, config.workers)?;
+    let addresses = listening.addresses().to_vec();
+    let enforcement = Enforcement::start(&config, &addresses);
+    let register = Arc::new(Register::new(
+        config.ladder(),
+        config.strike_weights,
+        config.peer_prefixes,
+        &config.allow,
+        config.max_peers,
+        enforcement.enforcer(),
+    ));
+    let shared = Arc::new(Shared::new(
+        proxy_settings(&config)?,
+        Policy::new(&config.policy_settings()),
+        Arc::clone(&directory),
+        register,
+        OpenSessions::new(u32::try_from(config.max_sessions_per_peer).unwrap_or(u32::MAX)),
+    ));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start a runtime")?;
+    runtime.block_on(Daemon { shared, directory, enforcement, metrics: Metrics::new() }.run(listening, &addresses))
+}
+
+fn proxy_settings(config: &Config) -> anyhow::Result<ProxySettings> {
+    let (host, port) = match &config.backend {
+        BackendAddress::Host { host, port } => (host.clone(), *port),
+        BackendAddress::Sink => {
+            let address = sink::start()?;
+            (address.ip().to_string(), address.port())
+        }
+    };
+    Ok(ProxySettings {
+        hostname: config.hostname.clone(),
+        limits: config.smtp_limits(),
+        deadlines: config.smtp_deadlines(),
+        greet_delay: config.greet_delay,
+        write_timeout: config.write_timeout,
+        drain_timeout: config.drain_timeout,
+        max_sessions: config.max_sessions,
+        backend: BackendSettings {
+            host,
+            port,
+            hostname: config.hostname.clone(),
+            proxy_protocol: config.backend_proxy_protocol,
+            dial_timeout: config.backend_dial_timeout,
+            reply_timeout: config.backend_reply_timeout,
+            final_timeout: config.backend_final_timeout,
+        },
+        log_refusals: config.log_refusals,
+    })
+}
+
+/// What the main thread looks after while the workers serve.
+struct Daemon {
+    shared: Arc<Shared>,
+    directory: Arc<Directory>,
+    enforcement: Enforcement,
+    metrics: Metrics,
+}
+
+impl Daemon {
+    async fn run(mut self, listening: Listening, addresses: &[SocketAddr]) -> anyhow::Result<ExitCode> {
+        let mut terminate = on(SignalKind::terminate())?;
+        let mut interrupt = on(SignalKind::interrupt())?;
+        let mut hangup = on(SignalKind::hangup())?;
+        self.metrics.mailboxes.set(self.directory.len() as f64);
+
+        // What is known before the first client comes is offered to it; a backend that is away keeps nobody waiting.
+        let mut probe_in = match tokio::time::timeout(FIRST_PROBE, probe(&self.shared)).await {
+            Ok(true) => PROBE_INTERVAL,
+            Ok(false) | Err(_) => PROBE_AGAIN,
+        };
+        let workers = Workers::start(Arc::clone(&self.shared), listening).context("cannot start the workers")?;
+        announce(addresses)?;
+        if let Some(events) = self.enforcement.events() {
+            tokio::spawn(events);
+        }
+
+        let mut housekeeping = interval(HOUSEKEEPING);
+        housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut probing = Box::pin(probe_after(Arc::clone(&self.shared), probe_in));
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                _ = hangup.recv() => self.reload(),
+                _ = housekeeping.tick() => {
+                    self.keep_house();
+                    anyhow::ensure!(!workers.one_has_died(), "a worker thread has died, see the log; the daemon ends with it");
+                }
+                known = &mut probing => {
+                    probe_in = if known { PROBE_INTERVAL } else { PROBE_AGAIN };
+                    probing = Box::pin(probe_after(Arc::clone(&self.shared), probe_in));
+                }
+            }
+        }
+        tracing::info!({ field::SESSIONS } = self.shared.sessions(), "stopping: sessions are let out, once more ends them now");
+        let drained = tokio::task::spawn_blocking(move || workers.drain());
+        tokio::select! {
+            ended = drained => ended.context("the drain failed")?.context("a worker failed")?,
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// SIGHUP: the directory anew, whole or not at all.
+    fn reload(&self) {
+        let outcome = match self.directory.reload() {
+            Ok(_) if !self.directory.is_configured() => {
+                tracing::info!("nothing to reload: no mailboxes file is set");
+                return;
+            }
+            Ok(count) => {
+                tracing::info!({ field::COUNT } = count, "mailbox file reloaded");
+                self.metrics.mailboxes.set(count as f64);
+                Outcome::Ok
+            }
+            Err(error) => {
+                tracing::error!({ field::ERROR } = %error, "mailbox file not reloaded; what was read before stays in force");
+                Outcome::Failed
+            }
+        };
+        self.metrics.mailbox_reloads.of(outcome).increment(1);
+    }
+
+    fn keep_house(&self) {
+        self.enforcement.keep_house(&self.metrics, boot_now());
+        self.metrics.peers.set(self.shared.register.len() as f64);
+    }
+}
+
+fn on(kind: SignalKind) -> anyhow::Result<Signal> {
+    signal(kind).context("cannot listen for signals")
+}
+
+/// The one line on standard output: who started us may connect now.
+fn announce(addresses: &[SocketAddr]) -> anyhow::Result<()> {
+    let list: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "listening on {}", list.join(", ")).and_then(|()| out.flush()).context("cannot print")
+}
+
+async fn probe_after(shared: Arc<Shared>, wait: Duration) -> bool {
+    tokio::time::sleep(wait).await;
+    probe(&shared).await
+}
+
+/// Asks the backend what it can do; says whether it answered.
+async fn probe(shared: &Shared) -> bool {
+    match Backend::probe(&shared.settings.backend).await {
+        Ok(capabilities) => {
+            shared.capabilities.learn(&capabilities);
+            true
+        }
+        Err(error) => {
+            tracing::warn!({ field::ERROR } = %error, "the backend does not say what it can do; clients are offered the least until then");
+            false
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! What can go wrong between userspace and the kernel program, and what to do about it.
+
+use std::error::Error;
+use std::io;
+
+use aya::EbpfError;
+use aya::maps::MapError;
+use aya::programs::ProgramError;
+
+/// Why the kernel does not help. Each message says what to do; without the kernel, the same sanctions are enforced
+/// when this process accepts.
+#[derive(Debug, thiserror::Error)]
+pub enum KernelError {
+    /// The process may not load programs.
+    #[error(
+        "no privilege to load the XDP program ({missing}): run as root or grant CAP_BPF and CAP_NET_ADMIN"
+    )]
+    NoPrivilege {
+        /// What is lacking.
+        missing: String,
+    },
+    /// The kernel is older than the program needs.
+    #[error("kernel {release} cannot run the XDP program: 5.12 or later is needed")]
+    KernelTooOld {
+        /// As `uname -r` says.
+        release: String,
+    },
+    /// There is no such interface.
+    #[error("unknown interface `{interface}`: `ip link` lists those that exist here")]
+    UnknownInterface {
+        /// As it was given.
+        interface: String,
+    },
+    /// Somebody else's program is there.
+    #[error(
+        "interface `{interface}` has another XDP program: detach it (`ip link set dev {interface} xdp off`) or \
+         leave the interface out"
+    )]
+    InterfaceTaken {
+        /// Its name.
+        interface: String,
+    },
+    /// Neither the driver nor the network stack takes the program.
+    #[error("cannot attach XDP to `{interface}`: native: {native}; generic: {generic}")]
+    Attach {
+        /// Its name.
+        interface: String,
+        /// What the driver said.
+        native: String,
+        /// What the network stack said.
+        generic: Box<ProgramError>,
+    },
+    /// The kernel refused the program or one of its maps.
+    #[error("the kernel refused the XDP program: {}", innermost(.source.as_ref()))]
+    Refused {
+        /// Why.
+        source: Box<EbpfError>,
+    },
+    /// The verifier refused the program.
+    #[error("the kernel's verifier refused the XDP program, please report this: {source}")]
+    Verifier {
+        /// Why.
+        source: Box<ProgramError>,
+    },
+    /// The object was built from other sources than this binary.
+    #[error("the XDP program's layouts are not those of this build: rebuild it with `cargo xtask ebpf`")]
+    OtherSchema,
+    /// The object lacks a map or the program.
+    #[error("the XDP program's object has no `{name}`: rebuild it with `cargo xtask ebpf`")]
+    Missing {
+        /// Of the map or the program.
+        name: &'static str,
+    },
+    /// A map could not be read or written.
+    #[error("map `{map}`: {source}")]
+    Map {
+        /// Its name.
+        map: &'static str,
+        /// Why.
+        source: Box<MapError>,
+    },
+    /// The program could not be asked about or run.
+    #[error("cannot {what} the XDP program: {source}")]
+    Program {
+        /// What was tried.
+        what: &'static str,
+        /// Why.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The ring buffer could not be waited on.
+    #[error("cannot wait for the XDP program's events: {source}")]
+    Events {
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl KernelError {
+    pub(super) fn map(map: &'static str) -> impl FnOnce(MapError) -> Self {
+        move |source| Self::Map { map, source: Box::new(source) }
+    }
+
+    pub(super) fn refused(source: EbpfError) -> Self {
+        if is_denied(&source) {
+            return Self::NoPrivilege { missing: "the kernel said: operation not permitted".to_owned() };
+        }
+        Self::Refused { source: Box::new(source) }
+    }
+
+    pub(super) fn verifier(source: ProgramError) -> Self {
+        if is_denied(&source) {
+            return Self::NoPrivilege { missing: "the kernel said: operation not permitted".to_owned() };
+        }
+        Self::Verifier { source: Box::new(source) }
+    }
+}
+
+/// The system's error at the bottom of a chain.
+pub(super) fn system_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a io::Error> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(io) = error.downcast_ref() {
+            return Some(io);
+        }
+        next = error.source();
+    }
+    None
+}
+
+fn is_denied(error: &(dyn Error + 'static)) -> bool {
+    system_error(error).is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+}
+
+fn innermost(error: &(dyn Error + 'static)) -> String {
+    system_error(error).map_or_else(|| error.to_string(), |system| format!("{error}: {system}"))
+}

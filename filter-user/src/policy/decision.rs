@@ -1,0 +1,160 @@
+//! What is done with a recipient: the second of the two calls, when the directory has answered.
+
+use std::fmt;
+
+use super::explain::{Observer, Row};
+use super::placement::{Place, Placement};
+use super::{Facts, Grant, Policy};
+
+/// What a directory said of a mailbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DirectoryAnswer {
+    /// It holds exactly this local-part.
+    Known,
+    /// It takes every local-part of that domain and does not hold exactly this one. That is no word for a disguised
+    /// address: it would be handed to a backend that may read it as the address inside.
+    WholeDomain,
+    /// It does not.
+    Unknown,
+    /// It cannot say now.
+    Unavailable,
+    /// None is configured, or the placement needs none.
+    NotAsked,
+}
+
+/// Why a recipient may not pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Prohibition {
+    /// Its local-part carries another address.
+    Disguised,
+    /// The peer is on the never-list.
+    NeverList,
+    /// `reroute = false`.
+    RerouteOff,
+    /// No restriction fits.
+    NoGrant,
+}
+
+impl Prohibition {
+    /// The words for logs and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Disguised => "disguised address",
+            Self::NeverList => "never-list",
+            Self::RerouteOff => "reroute off",
+            Self::NoGrant => "no grant",
+        }
+    }
+}
+
+impl fmt::Display for Prohibition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The relay decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// The recipient is local.
+    Route,
+    /// It is not, and the session may relay.
+    Relay(Grant),
+    /// It is not, or pretends to be, and the session may not.
+    Prohibited(Prohibition),
+    /// It would be local, but there is no such mailbox.
+    UnknownRecipient,
+    /// Whether it is local cannot be said now.
+    TryLater,
+}
+
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Route => f.write_str("route"),
+            Self::Relay(grant) => write!(f, "relay ({})", grant.reason()),
+            Self::Prohibited(prohibition) => write!(f, "prohibited ({prohibition})"),
+            Self::UnknownRecipient => f.write_str("unknown recipient"),
+            Self::TryLater => f.write_str("try later"),
+        }
+    }
+}
+
+impl Policy {
+    /// [`Policy::decide`], watched.
+    pub(super) fn decide_observed(
+        &self,
+        facts: &Facts,
+        placement: &Placement<'_>,
+        said: DirectoryAnswer,
+        observer: &mut impl Observer,
+    ) -> Decision {
+        let mailbox = match placement.place {
+            Place::Postmaster => return Decision::Route,
+            Place::Outside(mailbox) => {
+                observer.look(Row::Disguised, false, || {
+                    format!("<{}> is not of a local domain, so rows 4 to 8 do not fit", mailbox.text)
+                });
+                return match self.restrictions.grant(facts, observer) {
+                    Ok(grant) => Decision::Relay(grant),
+                    Err(prohibition) => Decision::Prohibited(prohibition),
+                };
+            }
+            Place::Disguised(mailbox, disguise) => {
+                let holds = match said {
+                    DirectoryAnswer::Known => "the directory holds exactly that local-part",
+                    DirectoryAnswer::Unavailable => {
+                        "whether the directory holds that local-part is not known now"
+                    }
+                    DirectoryAnswer::Unknown | DirectoryAnswer::WholeDomain => {
+                        "the directory does not hold exactly that local-part"
+                    }
+                    DirectoryAnswer::NotAsked => "there is no directory that could hold that local-part",
+                };
+                let fits = !matches!(said, DirectoryAnswer::Known | DirectoryAnswer::Unavailable);
+                observer.look(Row::Disguised, fits, || {
+                    format!("<{}> carries <{disguise}> ({}), and {holds}", mailbox.text, disguise.kind())
+                });
+                if fits {
+                    return Decision::Prohibited(Prohibition::Disguised);
+                }
+                mailbox
+            }
+            Place::Local(mailbox) => {
+                observer
+                    .look(Row::Disguised, false, || format!("<{}> carries no other address", mailbox.text));
+                mailbox
+            }
+        };
+        let (row, decision) = match said {
+            DirectoryAnswer::Known | DirectoryAnswer::WholeDomain => (Row::Known, Decision::Route),
+            DirectoryAnswer::Unknown => (Row::Unknown, Decision::UnknownRecipient),
+            DirectoryAnswer::Unavailable => (Row::Unavailable, Decision::TryLater),
+            DirectoryAnswer::NotAsked => (Row::NoDirectory, Decision::Route),
+        };
+        for looked_at in [Row::Known, Row::Unknown, Row::Unavailable, Row::NoDirectory] {
+            observer.look(looked_at, looked_at == row, || {
+                format!("of <{}> the directory says: {}", mailbox.text, said.as_str())
+            });
+            if looked_at == row {
+                break;
+            }
+        }
+        decision
+    }
+}
+
+impl DirectoryAnswer {
+    /// The words for logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Known => "known",
+            Self::WholeDomain => "the whole domain is taken",
+            Self::Unknown => "unknown",
+            Self::Unavailable => "cannot say now",
+            Self::NotAsked => "nothing, none is configured",
+        }
+    }
+}

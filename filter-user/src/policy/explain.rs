@@ -1,0 +1,159 @@
+//! The steps of a decision, for people. There is no second rendering of the rules: the code that decides is given an
+//! observer, which on the way of real mail has no size and does nothing, and here writes down what it is shown.
+
+use std::fmt;
+
+use super::{Decision, DirectoryAnswer, Facts, Policy};
+use crate::address::{ForwardPath, Mailbox};
+
+/// A row of the design's table "The relay decision". The first that fits ends it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Row {
+    /// 1, which whoever parsed the path has passed.
+    Syntax = 1,
+    /// 2, which whoever parsed the path has done.
+    SourceRoute = 2,
+    /// 3
+    Postmaster = 3,
+    /// 4
+    Disguised = 4,
+    /// 5
+    Known = 5,
+    /// 6
+    Unknown = 6,
+    /// 7
+    Unavailable = 7,
+    /// 8
+    NoDirectory = 8,
+    /// 9
+    NeverOrNoReroute = 9,
+    /// 10
+    Granted = 10,
+    /// 11
+    NotGranted = 11,
+}
+
+impl Row {
+    /// Its number in the table.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// What it asks.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Syntax => "not RFC 5321",
+            Self::SourceRoute => "a source route",
+            Self::Postmaster => "postmaster",
+            Self::Disguised => "domain is ours, address is disguised",
+            Self::Known => "domain is ours, directory knows the mailbox",
+            Self::Unknown => "domain is ours, directory does not know the mailbox",
+            Self::Unavailable => "domain is ours, directory cannot answer now",
+            Self::NoDirectory => "domain is ours, no directory configured",
+            Self::NeverOrNoReroute => "not ours, peer on the never-list or reroute off",
+            Self::Granted => "not ours, the session has a grant",
+            Self::NotGranted => "not ours, no grant",
+        }
+    }
+}
+
+/// One row that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The row.
+    pub row: Row,
+    /// Whether it fits, and so ends the decision.
+    pub fits: bool,
+    /// Why, or why not.
+    pub detail: String,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fits = if self.fits { "yes" } else { "no" };
+        write!(f, "row {:>2}  {fits:<3}  {}: {}", self.row.number(), self.row.text(), self.detail)
+    }
+}
+
+/// Who is shown each row as it is looked at.
+pub(super) trait Observer {
+    /// `detail` is only called by who keeps it.
+    fn look(&mut self, row: Row, fits: bool, detail: impl FnOnce() -> String);
+}
+
+/// Nobody: the way of real mail.
+pub(super) struct Unobserved;
+
+impl Observer for Unobserved {
+    #[inline(always)]
+    fn look(&mut self, _: Row, _: bool, _: impl FnOnce() -> String) {}
+}
+
+impl Observer for Vec<Step> {
+    fn look(&mut self, row: Row, fits: bool, detail: impl FnOnce() -> String) {
+        self.push(Step { row, fits, detail: detail() });
+    }
+}
+
+impl Policy {
+    /// Decides as for real mail, and says by which steps. `answer` is the directory; it is asked only where the
+    /// placement needs one. The last step is the row that fits.
+    pub fn explain(
+        &self,
+        facts: &Facts,
+        path: &ForwardPath<'_>,
+        answer: impl FnOnce(&Mailbox<'_>) -> DirectoryAnswer,
+    ) -> (Decision, Vec<Step>) {
+        let mut steps = Vec::new();
+        let placement = self.place_observed(path, &mut steps);
+        let said = placement.asks_directory().map_or(DirectoryAnswer::NotAsked, |mailbox| answer(&mailbox));
+        let decision = self.decide_observed(facts, &placement, said, &mut steps);
+        (decision, steps)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::address::Domain;
+    use crate::policy::PolicySettings;
+
+    #[test]
+    fn a_prohibited_recipient_is_explained_row_by_row() {
+        let policy = Policy::new(&PolicySettings {
+            local_domains: vec!["example.org".to_owned()],
+            reroute: true,
+            relay_networks: vec!["10.0.0.0/8".parse().unwrap()],
+            ..PolicySettings::default()
+        });
+        let facts = Facts { peer: "192.0.2.7".parse().unwrap(), local: None };
+        let path = ForwardPath::Mailbox(Mailbox {
+            local_part: "victim",
+            domain: Domain::Name("far.example"),
+            text: "victim@far.example",
+        });
+        let (decision, steps) =
+            policy.explain(&facts, &path, |_| panic!("a foreign mailbox asks no directory"));
+        assert_eq!(decision, Decision::Prohibited(crate::policy::Prohibition::NoGrant));
+        let text: Vec<String> = steps.iter().map(Step::to_string).collect();
+        assert_eq!(
+            text,
+            [
+                "row  3  no   postmaster: <victim@far.example> is not a postmaster of ours",
+                "row  4  no   domain is ours, address is disguised: \
+                 <victim@far.example> is not of a local domain, so rows 4 to 8 do not fit",
+                "row  9  no   not ours, peer on the never-list or reroute off: \
+                 reroute is on, and peer 192.0.2.7 is not on the never-list",
+                "row 10  no   not ours, the session has a grant: peer 192.0.2.7 is in no client network",
+                "row 11  yes  not ours, no grant: no restriction lets this session relay",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_observer_of_real_mail_has_no_size() {
+        assert_eq!(size_of::<Unobserved>(), 0);
+    }
+}

@@ -1,0 +1,261 @@
+//! One transaction's way to the backend: dialled at the first recipient that may pass, the envelope replayed there,
+//! every answer its own. Keeps the connection for the session's next message.
+
+use super::backend::{Backend, BackendError, BackendSettings};
+use super::capabilities::KnownCapabilities;
+use super::envelope::{Envelope, Unfit};
+use super::reply_reader::{GarbledReply, OwnedReply};
+use super::true_address::TrueClient;
+use crate::policy::Grant;
+use crate::smtp::{Answer, Reply, reply};
+
+/// Why a recipient may be handed to the backend. Nothing reaches it without one; a foreign one needs a [`Grant`], which
+/// only a restriction that matched can make.
+#[derive(Clone, Copy, Debug)]
+pub enum Passage {
+    /// It is local.
+    Route,
+    /// It is not, and the session may relay.
+    Relay(Grant),
+}
+
+/// What the backend, or we in its place, say to the client.
+#[derive(Debug)]
+pub enum Word {
+    /// Its reply.
+    Backend(OwnedReply),
+    /// Ours, because it gave none; and why.
+    Ours(Reply, Option<BackendError>),
+}
+
+impl Word {
+    /// As the session takes it.
+    #[must_use]
+    pub fn as_answer(&self) -> Answer<'_> {
+        match self {
+            Self::Backend(reply) => Answer::Backend(reply.as_answer()),
+            Self::Ours(reply, _) => Answer::Refuse(*reply),
+        }
+    }
+
+    /// Whether the backend said yes.
+    #[must_use]
+    pub fn is_positive(&self) -> bool {
+        matches!(self, Self::Backend(reply) if reply.is_positive())
+    }
+
+    fn failed(error: BackendError) -> Self {
+        Self::Ours(error.reply(), Some(error))
+    }
+}
+
+/// The backend's side of a session.
+#[derive(Debug, Default)]
+pub struct Delivery {
+    backend: Option<Backend>,
+    /// The backend has accepted MAIL, and nothing has ended the transaction since.
+    open: bool,
+    /// The backend is gone for the rest of this transaction, and what every further question about it is told.
+    lost: Option<Reply>,
+    /// Connections made since somebody asked.
+    dials: u32,
+    /// Recipients that the backend accepted.
+    recipients: u32,
+}
+
+impl Delivery {
+    /// Whether the backend has something of ours that is not ended.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.open
+    }
+
+    /// Recipients of this message that the backend accepted.
+    #[must_use]
+    pub fn recipients(&self) -> u32 {
+        self.recipients
+    }
+
+    /// Connections made since the last call.
+    pub fn take_dials(&mut self) -> u32 {
+        std::mem::take(&mut self.dials)
+    }
+
+    /// The transaction is over, or a new one begins.
+    pub fn reset(&mut self) {
+        self.open = false;
+        self.lost = None;
+        self.recipients = 0;
+    }
+
+    /// Asks about the recipient in the envelope, after all that must come before it.
+    pub async fn recipient(
+        &mut self,
+        _passage: Passage,
+        envelope: &Envelope,
+        client: &TrueClient<'_>,
+        settings: &BackendSettings,
+        known: &KnownCapabilities,
+    ) -> Word {
+        if let Some(reply) = self.lost {
+            return Word::Ours(reply, None);
+        }
+        let outcome = if self.open {
+            self.further_recipient(envelope, settings).await
+        } else {
+            self.first_recipient(envelope, client, settings, known).await
+        };
+        match outcome {
+            Ok(word) => {
+                self.recipients += u32::from(word.is_positive());
+                word
+            }
+            Err(error) => self.lose(error),
+        }
+    }
+
+    /// Asks whether the message may begin: 354, or a refusal.
+    pub async fn data(&mut self, settings: &BackendSettings) -> Word {
+        let backend = match (&mut self.backend, self.lost) {
+            (_, Some(reply)) => return Word::Ours(reply, None),
+            (None, None) => return self.lose(BackendError::Lost { what: "DATA" }),
+            (Some(backend), None) => backend,
+        };
+        match backend.ask(b"DATA\r\n", settings.reply_timeout, "DATA").await {
+            Ok(answer) if answer.code == 354 || answer.code >= 400 => Word::Backend(answer),
+            Ok(_) => self.lose(BackendError::Garbled { what: "DATA", garbled: GarbledReply::NoCode }),
+            Err(error) => self.lose(error),
+        }
+    }
+
+    /// Hands on message data.
+    pub async fn pass(&mut self, octets: &[u8], settings: &BackendSettings) -> Result<(), Word> {
+        let Some(backend) = &mut self.backend else {
+            return Err(self.lose(BackendError::Lost { what: "message data" }));
+        };
+        // RFC 5321 section 4.5.3.2.5: a data block is given at least the time of a command.
+        match backend.send(octets, settings.reply_timeout, "message data").await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.lose(error)),
+        }
+    }
+
+    /// The client has sent its dot: sends ours, and waits for the one answer that counts.
+    pub async fn end(&mut self, settings: &BackendSettings) -> Word {
+        let Some(backend) = &mut self.backend else {
+            return self.lose(BackendError::Lost { what: "the end of data" });
+        };
+        match backend.ask(b".\r\n", settings.final_timeout, "the end of data").await {
+            Ok(answer) if answer.is_positive() || answer.code >= 400 => {
+                backend.dirty = false;
+                self.open = false;
+                Word::Backend(answer)
+            }
+            Ok(_) => self.lose(BackendError::Garbled { what: "the end of data", garbled: GarbledReply::NoCode }),
+            Err(error) => self.lose(error),
+        }
+    }
+
+    /// Drops the connection without a word: what was half-sent is never taken for whole.
+    pub fn abandon(&mut self) {
+        self.backend = None;
+    }
+
+    /// The session is over.
+    pub fn quit(&mut self) {
+        if let Some(backend) = self.backend.take().filter(|_| !self.open) {
+            backend.quit();
+        }
+    }
+
+    async fn first_recipient(
+        &mut self,
+        envelope: &Envelope,
+        client: &TrueClient<'_>,
+        settings: &BackendSettings,
+        known: &KnownCapabilities,
+    ) -> Result<Word, BackendError> {
+        if let Some(mut backend) = self.backend.take() {
+            // A connection kept from an earlier message may have been closed meanwhile; then another is dialled.
+            if let Ok(word) = self.replay(&mut backend, envelope, settings).await {
+                self.backend = Some(backend);
+                return Ok(word);
+            }
+        }
+        self.dials += 1;
+        let mut backend = Backend::dial(settings, client).await?;
+        known.learn(&backend.capabilities);
+        let word = self.replay(&mut backend, envelope, settings).await?;
+        self.backend = Some(backend);
+        Ok(word)
+    }
+
+    /// MAIL and RCPT, in one write where the backend allows it.
+    async fn replay(
+        &mut self,
+        backend: &mut Backend,
+        envelope: &Envelope,
+        settings: &BackendSettings,
+    ) -> Result<Word, BackendError> {
+        let mail = match envelope.mail_command(&backend.capabilities) {
+            Ok(mail) => mail,
+            Err(Unfit::EightBit) => return Ok(Word::Ours(reply::CONVERSION_REFUSED, None)),
+            Err(Unfit::Utf8) => return Ok(Word::Ours(reply::SMTPUTF8_REFUSED, None)),
+        };
+        let rcpt = envelope.rcpt_command(&backend.capabilities);
+        let within = settings.reply_timeout;
+        let reset = if std::mem::replace(&mut backend.dirty, true) { "RSET\r\n" } else { "" };
+        let pipelined = backend.capabilities.pipelining;
+        if pipelined {
+            backend.send(format!("{reset}{mail}{rcpt}").as_bytes(), within, "MAIL").await?;
+        }
+        if !reset.is_empty() {
+            let answer =
+                if pipelined { backend.reply(within, "RSET").await? } else { backend.ask(reset.as_bytes(), within, "RSET").await? };
+            if !answer.is_positive() {
+                return Err(BackendError::Refused { what: "RSET", summary: answer.summary() });
+            }
+        }
+        let of_mail =
+            if pipelined { backend.reply(within, "MAIL").await? } else { backend.ask(mail.as_bytes(), within, "MAIL").await? };
+        if !of_mail.is_positive() {
+            if pipelined {
+                // It refuses RCPT too, for want of a MAIL; that answer says nothing to the client.
+                backend.reply(within, "RCPT").await?;
+            }
+            return sensible(of_mail, "MAIL");
+        }
+        let of_rcpt =
+            if pipelined { backend.reply(within, "RCPT").await? } else { backend.ask(rcpt.as_bytes(), within, "RCPT").await? };
+        self.open = true;
+        sensible(of_rcpt, "RCPT")
+    }
+
+    async fn further_recipient(
+        &mut self,
+        envelope: &Envelope,
+        settings: &BackendSettings,
+    ) -> Result<Word, BackendError> {
+        let Some(backend) = &mut self.backend else { return Err(BackendError::Lost { what: "RCPT" }) };
+        let rcpt = envelope.rcpt_command(&backend.capabilities);
+        sensible(backend.ask(rcpt.as_bytes(), settings.reply_timeout, "RCPT").await?, "RCPT")
+    }
+
+    fn lose(&mut self, error: BackendError) -> Word {
+        let word = Word::failed(error);
+        if let Word::Ours(reply, _) = &word {
+            self.lost = Some(*reply);
+        }
+        self.backend = None;
+        self.open = false;
+        word
+    }
+}
+
+/// An answer to MAIL or RCPT is yes or no; anything else is none.
+fn sensible(answer: OwnedReply, what: &'static str) -> Result<Word, BackendError> {
+    if (300..400).contains(&answer.code) {
+        return Err(BackendError::Garbled { what, garbled: GarbledReply::NoCode });
+    }
+    Ok(Word::Backend(answer))
+}

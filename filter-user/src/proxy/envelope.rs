@@ -1,0 +1,190 @@
+//! What a transaction is about, kept until a backend is told: how the client introduced itself, its MAIL and the
+//! recipient in question. Envelopes are pooled, so a refused transaction allocates nothing once the pool is warm.
+
+use std::fmt::Write as _;
+
+use super::capabilities::Capabilities;
+use crate::address::{ForwardPath, ReversePath};
+use crate::smtp::{Hello, MailCommand, RcptCommand};
+
+/// The text that a session gave us, in commands that still have to be sent.
+#[derive(Debug, Default)]
+pub struct Envelope {
+    helo: String,
+    extended: bool,
+    sender: String,
+    ret: String,
+    envid: String,
+    size: Option<u64>,
+    eight_bit: bool,
+    smtputf8: bool,
+    recipient: String,
+    notify: String,
+    orcpt: String,
+}
+
+/// Why a backend cannot take a message as the client announced it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unfit {
+    /// It needs 8BITMIME.
+    EightBit,
+    /// It needs SMTPUTF8.
+    Utf8,
+}
+
+impl Envelope {
+    /// HELO or EHLO.
+    pub fn introduce(&mut self, hello: &Hello<'_>) {
+        set(&mut self.helo, hello.name);
+        self.extended = hello.extended;
+        self.clear();
+    }
+
+    /// Forgets the transaction, not the introduction.
+    pub fn clear(&mut self) {
+        self.sender.clear();
+        self.recipient.clear();
+    }
+
+    /// MAIL.
+    pub fn begin(&mut self, mail: &MailCommand<'_>) {
+        match mail.path {
+            ReversePath::Null => self.sender.clear(),
+            ReversePath::Mailbox(mailbox) => set(&mut self.sender, mailbox.text),
+        }
+        set(&mut self.ret, mail.ret.unwrap_or_default());
+        set(&mut self.envid, mail.envid.unwrap_or_default());
+        self.size = mail.size;
+        self.eight_bit = mail.eight_bit;
+        self.smtputf8 = mail.smtputf8;
+    }
+
+    /// RCPT: the one recipient that is in question now.
+    pub fn address_to(&mut self, rcpt: &RcptCommand<'_>) {
+        match rcpt.path {
+            ForwardPath::Postmaster => set(&mut self.recipient, "postmaster"),
+            ForwardPath::Mailbox(mailbox) => set(&mut self.recipient, mailbox.text),
+        }
+        set(&mut self.notify, rcpt.notify.unwrap_or_default());
+        set(&mut self.orcpt, rcpt.orcpt.unwrap_or_default());
+    }
+
+    /// How the client introduced itself.
+    #[must_use]
+    pub fn helo(&self) -> &str {
+        &self.helo
+    }
+
+    /// Whether it said EHLO.
+    #[must_use]
+    pub fn extended(&self) -> bool {
+        self.extended
+    }
+
+    /// The sender, empty for the null reverse-path.
+    #[must_use]
+    pub fn sender(&self) -> &str {
+        &self.sender
+    }
+
+    /// The recipient in question.
+    #[must_use]
+    pub fn recipient(&self) -> &str {
+        &self.recipient
+    }
+
+    /// The MAIL command, with the parameters that the backend understands.
+    pub fn mail_command(&self, backend: &Capabilities) -> Result<String, Unfit> {
+        if self.eight_bit && !backend.eight_bit_mime {
+            return Err(Unfit::EightBit);
+        }
+        if self.smtputf8 && !backend.smtputf8 {
+            return Err(Unfit::Utf8);
+        }
+        let mut command = format!("MAIL FROM:<{}>", self.sender);
+        if let (Some(size), Some(_)) = (self.size, backend.size) {
+            // Writing to a String cannot fail.
+            let _ = write!(command, " SIZE={size}");
+        }
+        if self.eight_bit {
+            command.push_str(" BODY=8BITMIME");
+        }
+        if self.smtputf8 {
+            command.push_str(" SMTPUTF8");
+        }
+        if backend.dsn {
+            parameter(&mut command, "RET", &self.ret);
+            parameter(&mut command, "ENVID", &self.envid);
+        }
+        command.push_str("\r\n");
+        Ok(command)
+    }
+
+    /// The RCPT command, with the parameters that the backend understands.
+    #[must_use]
+    pub fn rcpt_command(&self, backend: &Capabilities) -> String {
+        let mut command = format!("RCPT TO:<{}>", self.recipient);
+        if backend.dsn {
+            parameter(&mut command, "NOTIFY", &self.notify);
+            parameter(&mut command, "ORCPT", &self.orcpt);
+        }
+        command.push_str("\r\n");
+        command
+    }
+}
+
+fn set(kept: &mut String, text: &str) {
+    kept.clear();
+    kept.push_str(text);
+}
+
+fn parameter(command: &mut String, name: &str, value: &str) {
+    if !value.is_empty() {
+        let _ = write!(command, " {name}={value}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::address::{Domain, Mailbox};
+
+    fn mailbox(text: &str) -> Mailbox<'_> {
+        let (local_part, domain) = text.rsplit_once('@').unwrap();
+        Mailbox { local_part, domain: Domain::Name(domain), text }
+    }
+
+    fn mail(path: ReversePath<'_>) -> MailCommand<'_> {
+        MailCommand { path, size: Some(99), eight_bit: true, smtputf8: false, ret: Some("HDRS"), envid: Some("q1") }
+    }
+
+    #[test]
+    fn commands_carry_what_the_backend_understands() {
+        let mut envelope = Envelope::default();
+        envelope.begin(&mail(ReversePath::Mailbox(mailbox("a@far.example"))));
+        envelope.address_to(&RcptCommand {
+            path: ForwardPath::Mailbox(mailbox("b@example.test")),
+            notify: Some("NEVER"),
+            orcpt: None,
+        });
+        let mut backend = Capabilities { eight_bit_mime: true, ..Capabilities::default() };
+        assert_eq!(envelope.mail_command(&backend).unwrap(), "MAIL FROM:<a@far.example> BODY=8BITMIME\r\n");
+        assert_eq!(envelope.rcpt_command(&backend), "RCPT TO:<b@example.test>\r\n");
+        backend.dsn = true;
+        backend.size = Some(None);
+        assert_eq!(
+            envelope.mail_command(&backend).unwrap(),
+            "MAIL FROM:<a@far.example> SIZE=99 BODY=8BITMIME RET=HDRS ENVID=q1\r\n"
+        );
+        assert_eq!(envelope.rcpt_command(&backend), "RCPT TO:<b@example.test> NOTIFY=NEVER\r\n");
+        assert_eq!(envelope.mail_command(&Capabilities::default()), Err(Unfit::EightBit));
+    }
+
+    #[test]
+    fn the_null_reverse_path_stays_null_in_a_used_envelope() {
+        let mut envelope = Envelope::default();
+        envelope.begin(&mail(ReversePath::Mailbox(mailbox("a@far.example"))));
+        envelope.begin(&MailCommand { eight_bit: false, ret: None, envid: None, ..mail(ReversePath::Null) });
+        assert_eq!(envelope.mail_command(&Capabilities::default()).unwrap(), "MAIL FROM:<>\r\n");
+    }
+}

@@ -1,0 +1,327 @@
+//! Counts and logs what happens in one worker. The only file of the proxy that turns the core's facts into metrics
+//! and log lines; refusals are counted always, and logged in samples (see `telemetry::RefusalLog`).
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::io;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use filter_common::{PeerKey, Sanction, Timestamp};
+
+use super::backend::BackendError;
+use super::delivery::{Passage, Word};
+use super::driver::End;
+use super::envelope::Envelope;
+use super::judge::Judgement;
+use crate::address::ForwardPath;
+use crate::peers::{Strike, Struck};
+use crate::policy::{Decision, Prohibition};
+use crate::smtp::{CloseReason, Offence, RcptCommand};
+use crate::telemetry::label::{
+    BackendFailure, Bound, Label as _, MessageOutcome, RecipientOutcome, SanctionKind, SessionEnd, SessionRefusal, StrikeKind,
+    TimeoutKind,
+};
+use crate::telemetry::{Metrics, Noted, RefusalLog, Summary, field};
+
+/// How often what was refused and not logged is summed up.
+const SUMMARY_INTERVAL: Duration = Duration::from_secs(60);
+/// How often the same trouble with the backend or the system is logged.
+const TROUBLE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What became of a message.
+pub(super) enum MessageEnd<'a> {
+    /// The backend answered the dot, or we in its place.
+    Answered {
+        /// What was said.
+        word: &'a Word,
+        /// Recipients that were accepted before.
+        recipients: u32,
+        /// From DATA to the answer.
+        took: Duration,
+    },
+    /// A bound or rule of ours refused it.
+    Refused,
+    /// The client went away in the middle.
+    BrokenOff,
+}
+
+/// One worker's counters and samples.
+pub(super) struct Report {
+    metrics: Metrics,
+    refusals: RefCell<RefusalLog>,
+    trouble_told: Cell<Option<Instant>>,
+}
+
+impl Report {
+    /// Logs at most so many refusals a second.
+    pub(super) fn new(refusals_a_second: u32) -> Self {
+        Self {
+            metrics: Metrics::new(),
+            refusals: RefCell::new(RefusalLog::new(refusals_a_second, SUMMARY_INTERVAL, Instant::now())),
+            trouble_told: Cell::new(None),
+        }
+    }
+
+    /// Time passes.
+    pub(super) fn tick(&self, now: Instant) {
+        let summaries = self.refusals.borrow_mut().poll_summaries(now);
+        self.sum_up(&summaries);
+    }
+
+    /// The worker ends.
+    pub(super) fn finish(&self) {
+        let summaries = self.refusals.borrow_mut().take_summaries();
+        self.sum_up(&summaries);
+    }
+
+    fn sum_up(&self, summaries: &[Summary]) {
+        for summary in summaries {
+            self.metrics.refusals_summed.increment(summary.refusals);
+            summary.log();
+        }
+    }
+
+    /// A connection is served.
+    pub(super) fn session_opened(&self) {
+        self.metrics.sessions_accepted.increment(1);
+        self.metrics.sessions_open.increment(1);
+    }
+
+    /// A connection is not served.
+    pub(super) fn not_served(&self, peer: IpAddr, why: SessionRefusal) {
+        self.metrics.sessions_refused.of(why).increment(1);
+        if self.is_sampled(peer) {
+            let reason = SessionRefusal::NAMES[why.index()];
+            tracing::info!({ field::PEER } = %peer, { field::REASON } = reason, "connection refused");
+        }
+    }
+
+    /// A session is over.
+    pub(super) fn session_closed(&self, end: End, commands: u32) {
+        self.metrics.sessions_open.decrement(1);
+        self.metrics.commands.increment(commands.into());
+        let end = match end {
+            End::Closed(reason) => {
+                match reason {
+                    CloseReason::TooManyCommands => self.metrics.bounds_reached.of(Bound::Commands).increment(1),
+                    CloseReason::TooManyErrors => self.metrics.bounds_reached.of(Bound::Errors).increment(1),
+                    _ => {}
+                }
+                closed(reason)
+            }
+            End::HungUp => SessionEnd::PeerClosed,
+            End::StoppedReading => {
+                self.metrics.timeouts.of(TimeoutKind::Write).increment(1);
+                SessionEnd::TimedOut
+            }
+            End::Blocked => SessionEnd::Sanctioned,
+            End::Drained => SessionEnd::Drained,
+        };
+        self.metrics.sessions_ended.of(end).increment(1);
+    }
+
+    /// A peer took too long.
+    pub(super) fn timed_out(&self, kind: TimeoutKind) {
+        self.metrics.timeouts.of(kind).increment(1);
+    }
+
+    /// A recipient may not pass.
+    pub(super) fn refused(&self, peer: IpAddr, sender: &str, rcpt: &RcptCommand<'_>, judgement: &Judgement<'_>) {
+        let outcome = match judgement.decision {
+            Decision::Route => RecipientOutcome::Routed,
+            Decision::Relay(_) => RecipientOutcome::Relayed,
+            Decision::Prohibited(Prohibition::Disguised) => RecipientOutcome::Disguised,
+            Decision::Prohibited(_) => RecipientOutcome::Prohibited,
+            Decision::UnknownRecipient => RecipientOutcome::UnknownRecipient,
+            Decision::TryLater => RecipientOutcome::TryLater,
+        };
+        self.metrics.recipients.of(outcome).increment(1);
+        if self.is_sampled(peer) {
+            tracing::info!(
+                { field::PEER } = %peer,
+                { field::REVERSE_PATH } = sender,
+                { field::FORWARD_PATH } = forward_path(&rcpt.path),
+                { field::DECISION } = %judgement.decision,
+                { field::DISGUISED } = judgement.disguise.map(tracing::field::display),
+                "recipient refused"
+            );
+        }
+    }
+
+    /// A recipient might pass, and the backend was asked.
+    pub(super) fn passed(&self, peer: IpAddr, passage: Passage, envelope: &Envelope, word: &Word) {
+        let outcome = match (word, passage) {
+            (Word::Ours(..), _) => RecipientOutcome::TryLater,
+            (Word::Backend(reply), _) if !reply.is_positive() => RecipientOutcome::RefusedByBackend,
+            (_, Passage::Route) => RecipientOutcome::Routed,
+            (_, Passage::Relay(_)) => RecipientOutcome::Relayed,
+        };
+        self.metrics.recipients.of(outcome).increment(1);
+        self.backend_said(word);
+        if !word.is_positive() && self.is_sampled(peer) {
+            tracing::info!(
+                { field::PEER } = %peer,
+                { field::REVERSE_PATH } = envelope.sender(),
+                { field::FORWARD_PATH } = envelope.recipient(),
+                { field::REPLY } = %word,
+                "recipient refused by the backend"
+            );
+        }
+    }
+
+    /// The backend was dialled.
+    pub(super) fn dialled(&self, times: u32) {
+        self.metrics.backend_dials.increment(times.into());
+    }
+
+    /// The backend answered, or did not.
+    pub(super) fn backend_said(&self, word: &Word) {
+        if let Word::Ours(_, Some(error)) = word {
+            self.backend_failed(error);
+        }
+    }
+
+    fn backend_failed(&self, error: &BackendError) {
+        let kind = match error {
+            BackendError::Unresolved { .. } => BackendFailure::Unresolved,
+            BackendError::Unavailable { .. } => BackendFailure::Unreachable,
+            BackendError::TimedOut { .. } => BackendFailure::TimedOut,
+            BackendError::Lost { .. } => BackendFailure::Closed,
+            BackendError::Garbled { .. } => BackendFailure::Garbage,
+            BackendError::Refused { .. } => BackendFailure::Refused,
+        };
+        self.metrics.backend_failures.of(kind).increment(1);
+        if self.trouble_is_due() {
+            tracing::warn!({ field::ERROR } = %error, "the backend failed; clients are told to try later");
+        }
+    }
+
+    /// A message came to an end.
+    pub(super) fn message(&self, peer: IpAddr, envelope: Option<&Envelope>, end: MessageEnd<'_>, octets: u64) {
+        let sender = envelope.map_or("", Envelope::sender);
+        self.metrics.message_octets.increment(octets);
+        let outcome = match end {
+            MessageEnd::Answered { word, recipients, took } => {
+                self.backend_said(word);
+                tracing::info!(
+                    { field::PEER } = %peer,
+                    { field::REVERSE_PATH } = sender,
+                    { field::COUNT } = recipients,
+                    { field::OCTETS } = octets,
+                    { field::DURATION } = ?took,
+                    { field::REPLY } = %word,
+                    "message"
+                );
+                match word {
+                    Word::Backend(reply) if reply.is_positive() => MessageOutcome::Accepted,
+                    Word::Backend(_) => MessageOutcome::Refused,
+                    Word::Ours(..) => MessageOutcome::Lost,
+                }
+            }
+            MessageEnd::Refused => {
+                tracing::info!({ field::PEER } = %peer, { field::REVERSE_PATH } = sender, { field::OCTETS } = octets, "message refused");
+                MessageOutcome::Refused
+            }
+            MessageEnd::BrokenOff => {
+                tracing::info!({ field::PEER } = %peer, { field::REVERSE_PATH } = sender, { field::OCTETS } = octets, "message broken off by the client");
+                MessageOutcome::Lost
+            }
+        };
+        self.metrics.messages.of(outcome).increment(1);
+    }
+
+    /// A peer broke the protocol.
+    pub(super) fn offence(&self, peer: IpAddr, offence: Offence) {
+        match offence {
+            Offence::EarlyTalker => self.metrics.early_talkers.increment(1),
+            Offence::LineTooLong => self.metrics.bounds_reached.of(Bound::CommandLine).increment(1),
+            Offence::NotSmtp | Offence::TooManyErrors | Offence::BareNewline => {}
+        }
+        if self.is_sampled(peer) {
+            tracing::info!({ field::PEER } = %peer, { field::REASON } = ?offence, "protocol abuse");
+        }
+    }
+
+    /// A strike was counted.
+    pub(super) fn struck(&self, peer: PeerKey, strike: Strike, struck: Struck, now: Timestamp) {
+        let kind = match strike {
+            Strike::RelayAttempt => StrikeKind::RelayAttempt,
+            Strike::DisguisedRelayAttempt => StrikeKind::DisguisedRelayAttempt,
+            Strike::UnknownRecipient => StrikeKind::UnknownRecipient,
+            Strike::FailedAuth => StrikeKind::FailedAuth,
+            Strike::ProtocolAbuse => StrikeKind::ProtocolAbuse,
+        };
+        self.metrics.strikes.of(kind).increment(1);
+        if !struck.escalated {
+            return;
+        }
+        let (sanction, name, until) = match struck.sanction {
+            Sanction::None => return,
+            Sanction::Limited { until } => (SanctionKind::Limited, "limited", until),
+            Sanction::Blocked { until } => (SanctionKind::Blocked, "blocked", until),
+        };
+        self.metrics.sanctions.of(sanction).increment(1);
+        // Each peer climbs a rung once in a while, but an attack has many peers.
+        if self.is_sampled(peer.address()) {
+            tracing::info!(
+                { field::PEER } = %peer,
+                { field::STRIKE } = strike.name(),
+                { field::STRIKES } = struck.strikes,
+                { field::SANCTION } = name,
+                { field::UNTIL } = ?until.since(now),
+                "peer sanctioned"
+            );
+        }
+    }
+
+    /// The listening socket failed, as it does when the system has no room for another one.
+    pub(super) fn accept_failed(&self, error: &io::Error) {
+        if self.trouble_is_due() {
+            tracing::warn!({ field::ERROR } = %error, "cannot accept a connection");
+        }
+    }
+
+    fn is_sampled(&self, peer: IpAddr) -> bool {
+        self.refusals.borrow_mut().note(peer, Instant::now()) == Noted::Log
+    }
+
+    fn trouble_is_due(&self) -> bool {
+        let now = Instant::now();
+        let due = self.trouble_told.get().is_none_or(|told| now.duration_since(told) >= TROUBLE_INTERVAL);
+        if due {
+            self.trouble_told.set(Some(now));
+        }
+        due
+    }
+}
+
+impl fmt::Display for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Backend(reply) => f.write_str(&reply.summary()),
+            Self::Ours(reply, _) => f.write_str(reply.line.trim_end()),
+        }
+    }
+}
+
+fn closed(reason: CloseReason) -> SessionEnd {
+    match reason {
+        CloseReason::Quit => SessionEnd::Quit,
+        CloseReason::EarlyTalker => SessionEnd::EarlyTalker,
+        CloseReason::NotSmtp => SessionEnd::NotSmtp,
+        CloseReason::BareNewline => SessionEnd::BareNewline,
+        CloseReason::LineTooLong => SessionEnd::LineTooLong,
+        CloseReason::TooManyErrors => SessionEnd::TooManyErrors,
+        CloseReason::TooManyCommands => SessionEnd::TooManyCommands,
+        CloseReason::TimedOut => SessionEnd::TimedOut,
+        CloseReason::ServiceUnavailable => SessionEnd::ServiceUnavailable,
+    }
+}
+
+fn forward_path<'a>(path: &ForwardPath<'a>) -> &'a str {
+    match path {
+        ForwardPath::Postmaster => "postmaster",
+        ForwardPath::Mailbox(mailbox) => mailbox.text,
+    }
+}

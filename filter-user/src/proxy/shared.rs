@@ -1,0 +1,148 @@
+//! What all workers share: the rules, the register of peers, the bounds over all sessions, and the way to reach every
+//! worker's sessions. Nothing here is locked for longer than one look.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use filter_common::PeerKey;
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::backend::BackendSettings;
+use super::capabilities::KnownCapabilities;
+use super::slots::Call;
+use crate::lookup::Directory;
+use crate::peers::{OpenSessions, Register};
+use crate::policy::Policy;
+use crate::smtp::{Deadlines, Limits};
+
+/// How the proxy serves.
+#[derive(Clone, Debug)]
+pub struct ProxySettings {
+    /// Our name.
+    pub hostname: String,
+    /// Bounds of a session.
+    pub limits: Limits,
+    /// Time-outs of a session.
+    pub deadlines: Deadlines,
+    /// Wait before the banner.
+    pub greet_delay: Duration,
+    /// For the peer to take our replies.
+    pub write_timeout: Duration,
+    /// For open sessions, when the daemon stops.
+    pub drain_timeout: Duration,
+    /// Sessions in all.
+    pub max_sessions: usize,
+    /// The backend.
+    pub backend: BackendSettings,
+    /// Refusals logged a second, by each worker.
+    pub log_refusals: u32,
+}
+
+/// A message to every session that fits.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Signal {
+    /// The peer was blocked.
+    Reset(PeerKey),
+    /// The daemon stops.
+    Drain,
+}
+
+impl Signal {
+    /// What the sessions are called for.
+    pub(super) fn call(self) -> Call {
+        match self {
+            Self::Reset(_) => Call::Reset,
+            Self::Drain => Call::Drain,
+        }
+    }
+}
+
+/// Shared by all workers.
+#[derive(Debug)]
+pub struct Shared {
+    /// How to serve.
+    pub settings: ProxySettings,
+    /// Who may send to whom.
+    pub policy: Policy,
+    /// Who is here.
+    pub directory: Arc<Directory>,
+    /// Who did what.
+    pub register: Arc<Register>,
+    /// How many sessions each peer has.
+    pub open_sessions: OpenSessions,
+    /// What the backend can do.
+    pub capabilities: KnownCapabilities,
+    sessions: AtomicUsize,
+    workers: OnceLock<Vec<UnboundedSender<Signal>>>,
+}
+
+impl Shared {
+    /// Nobody is served yet.
+    #[must_use]
+    pub fn new(
+        settings: ProxySettings,
+        policy: Policy,
+        directory: Arc<Directory>,
+        register: Arc<Register>,
+        open_sessions: OpenSessions,
+    ) -> Self {
+        Self {
+            settings,
+            policy,
+            directory,
+            register,
+            open_sessions,
+            capabilities: KnownCapabilities::default(),
+            sessions: AtomicUsize::new(0),
+            workers: OnceLock::new(),
+        }
+    }
+
+    /// Sessions open now.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.sessions.load(Ordering::Relaxed)
+    }
+
+    /// Counts one session more, unless there are as many as there may be.
+    pub(super) fn open_session(&self) -> bool {
+        if self.sessions.fetch_add(1, Ordering::Relaxed) < self.settings.max_sessions {
+            return true;
+        }
+        self.sessions.fetch_sub(1, Ordering::Relaxed);
+        false
+    }
+
+    /// Counts one session less.
+    pub(super) fn close_session(&self) {
+        self.sessions.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// The peer was blocked: ends its other sessions, wherever they are.
+    pub(super) fn reset_others(&self, peer: PeerKey) {
+        if self.open_sessions.count(peer) > 1 {
+            self.signal(Signal::Reset(peer));
+        }
+    }
+
+    /// Tells every worker.
+    pub(super) fn signal(&self, signal: Signal) {
+        for worker in self.workers.get().into_iter().flatten() {
+            // A worker that is gone has no sessions.
+            let _ = worker.send(signal);
+        }
+    }
+
+    /// The workers there are; said once.
+    pub(super) fn set_workers(&self, workers: Vec<UnboundedSender<Signal>>) {
+        // Said twice, the first stands: workers are started once.
+        let _ = self.workers.set(workers);
+    }
+
+    /// Whether its sessions are bounded as any other's: those on the allow-list are not.
+    pub(super) fn counts_sessions_of(&self, address: IpAddr) -> bool {
+        !self.register.is_allowed(address)
+    }
+}

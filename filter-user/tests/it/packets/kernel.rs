@@ -1,0 +1,94 @@
+//! The committed object in the kernel, filled through the real enforcer, run without an interface.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use filter_common::{Counter, PeerKey, PrefixLengths, Rate, Sanction, Timestamp};
+use filter_user::kernel::{Kernel, KernelSettings};
+use filter_user::peers::LocalEnforcer;
+use ipnet::IpNet;
+
+use super::row::{Known, Outcome, Row};
+
+pub(super) const PORTS: &[u16] = &[0, 25, 465, 587, 65535];
+/// Six a minute, two at once.
+pub(super) const LIMIT: Rate = Rate::new(6, Duration::from_secs(60), 2);
+
+/// Whether the kernel's part is left out, as was asked for.
+pub(super) fn is_left_out(what: &str) -> bool {
+    let left_out = std::env::var_os("RELAYGATE_UNPRIVILEGED").is_some();
+    if left_out {
+        println!("not run, it needs root: {what}");
+    }
+    left_out
+}
+
+pub(super) fn now() -> Timestamp {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Timestamp(now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64)
+}
+
+pub(super) fn settings(allow: Vec<IpNet>, prefixes: PrefixLengths) -> KernelSettings {
+    KernelSettings {
+        interfaces: Vec::new(),
+        ports: PORTS.to_vec(),
+        allow,
+        prefixes,
+        limit_rate: LIMIT,
+        max_peers: 100,
+        max_authenticated: 100,
+        trace: false,
+    }
+}
+
+/// A program whose maps know what the row says, put in so long ago that the packet comes now.
+pub(super) fn prepare(row: &Row) -> Kernel {
+    let allow = row.known.iter().filter_map(|known| match known {
+        Known::Allowed(network) => Some(*network),
+        _ => None,
+    });
+    let kernel =
+        Kernel::load(&settings(allow.collect(), row.prefixes), LocalEnforcer::new(LIMIT, 100)).unwrap();
+    let start = Timestamp(now().0.checked_sub(row.at.as_nanos() as u64).unwrap());
+    let enforcer = kernel.enforcer();
+    let enforce =
+        |host: IpAddr, sanction| enforcer.enforce(PeerKey::from_ip(host, row.prefixes), sanction, start);
+    for known in &row.known {
+        match *known {
+            Known::Allowed(_) => {}
+            Known::Authenticated { host, until } => {
+                enforcer.authenticate(PeerKey::from_ip(host, row.prefixes), start.plus(until), start);
+            }
+            Known::Limited { host, until } => enforce(host, Sanction::Limited { until: start.plus(until) }),
+            Known::Blocked { host, until } => enforce(host, Sanction::Blocked { until: start.plus(until) }),
+            Known::Lifted(host) => enforce(host, Sanction::None),
+        }
+    }
+    kernel
+}
+
+/// The last packet's outcome in a program of its own.
+pub(super) fn run(row: &Row) -> Outcome {
+    let kernel = prepare(row);
+    for _ in 1..row.times {
+        kernel.test_run(&row.frame, 1).unwrap();
+    }
+    run_in(&kernel, row)
+}
+
+/// One packet's outcome. It must be counted exactly once.
+pub(super) fn run_in(kernel: &Kernel, row: &Row) -> Outcome {
+    let before = kernel.counters().unwrap();
+    let verdict =
+        kernel.test_run(&row.frame, 1).unwrap().verdict.expect("only pass and drop are ever answered");
+    let after = kernel.counters().unwrap();
+    let counted: Vec<Counter> = before
+        .iter()
+        .zip(&after)
+        .filter(|((_, before), (_, after))| before != after)
+        .inspect(|((counter, before), (_, after))| assert_eq!(after - before, 1, "{counter:?}, {}", row.name))
+        .map(|((counter, _), _)| *counter)
+        .collect();
+    let [counter] = counted[..] else { panic!("{}: counted as {counted:?}", row.name) };
+    Outcome { verdict, counter }
+}

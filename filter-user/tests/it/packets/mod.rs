@@ -1,0 +1,108 @@
+//! Packets and their verdicts: every row of `table.txt` goes through the committed object in the kernel (without an
+//! interface) and through the same rule compiled for userspace. Both must give the row's verdict and counter. Then
+//! mangled packets, for which nobody wrote down an answer: both must agree.
+//!
+//! The kernel's part needs root. Where `RELAYGATE_UNPRIVILEGED` is set it is left out, and says so.
+
+mod builder;
+mod kernel;
+// The program's own parser, compiled for userspace.
+#[allow(unreachable_pub, reason = "written for another crate")]
+#[path = "../../../../filter-ebpf/src/packet.rs"]
+mod packet;
+mod row;
+mod twin;
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+use row::{Outcome, Row};
+
+const TABLE: &str = include_str!("table.txt");
+
+fn rows() -> Vec<Row> {
+    let rows: Vec<_> = row::parse(TABLE).collect();
+    assert!(rows.len() >= 50, "{} rows", rows.len());
+    rows
+}
+
+/// Reports all rows that went wrong, not the first alone.
+fn check(run: impl Fn(&Row) -> Outcome) {
+    let wrong: Vec<_> = rows()
+        .iter()
+        .filter_map(|row| {
+            let outcome = run(row);
+            (outcome != row.expected)
+                .then(|| format!("{}: expected {}, got {outcome}", row.name, row.expected))
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{} rows:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn every_row_holds_in_userspace() {
+    check(twin::run);
+}
+
+#[test]
+fn every_row_holds_in_the_kernel() {
+    if kernel::is_left_out("the packet table in the kernel") {
+        return;
+    }
+    check(kernel::run);
+}
+
+#[test]
+fn a_frame_of_any_length_is_read_without_harm() {
+    for row in rows() {
+        for length in 0..row.frame.len() {
+            let outcome = twin::run(&Row { frame: row.frame[..length].to_vec(), ..row.clone() });
+            assert!(
+                outcome.counter.name().starts_with("passed_") || length > 36,
+                "{} cut to {length}",
+                row.name
+            );
+        }
+    }
+}
+
+#[test]
+fn kernel_and_userspace_agree_on_mangled_packets() {
+    if kernel::is_left_out("mangled packets in the kernel") {
+        return;
+    }
+    // Without a limiter, which packets move, and with time left to try many.
+    let fit = |row: &Row| !row.has_limited() && row.at <= Duration::from_secs(1);
+    let rows: Vec<Row> = rows().into_iter().filter(fit).map(|row| Row { times: 1, ..row }).collect();
+    let kernels: Vec<_> = rows.iter().map(kernel::prepare).collect();
+    let mangled = (
+        0..rows.len(),
+        prop::collection::vec((0usize..90, any::<u8>()), 0..4),
+        prop::option::of(14usize..120),
+    );
+    let mut runner = TestRunner::new(Config { cases: 4000, failure_persistence: None, ..Config::default() });
+    runner
+        .run(&mangled, |(index, bytes, length)| {
+            let mut row = rows[index].clone();
+            for (at, byte) in bytes {
+                if let Some(there) = row.frame.get_mut(at) {
+                    *there = byte;
+                }
+            }
+            if let Some(length) = length {
+                row.frame.resize(length, 0);
+            }
+            prop_assert_eq!(kernel::run_in(&kernels[index], &row), twin::run(&row), "{:02x?}", row.frame);
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn the_layouts_are_those_of_this_stamp() {
+    // Changes with every shared layout, counter and reason: then `cargo xtask ebpf` is due, and whoever adopts a
+    // running program must know the older one.
+    assert_eq!(format!("{:016x}", filter_common::schema::STAMP), include_str!("schema.stamp").trim());
+}

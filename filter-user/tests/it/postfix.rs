@@ -1,0 +1,212 @@
+//! Real Postfix for tests: an instance with its own folder, port and queue, in the foreground, ended with the test.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, User};
+use tempfile::TempDir;
+
+use crate::daemon::{eventually, free_port};
+
+/// A running Postfix.
+pub struct Postfix {
+    master: Child,
+    pub address: SocketAddr,
+    folder: TempDir,
+}
+
+impl Postfix {
+    /// As a proper mail server: knows its recipients, delivers to a Maildir each.
+    pub fn proper() -> Self {
+        Self::start(
+            "mydestination =\n\
+             virtual_mailbox_domains = example.test\n\
+             virtual_mailbox_base = {folder}/mail\n\
+             virtual_mailbox_maps = static:all/\n\
+             virtual_uid_maps = static:{uid}\n\
+             virtual_gid_maps = static:{gid}\n\
+             virtual_minimum_uid = 1\n",
+        )
+    }
+
+    /// As the server of KB Q255695: takes every recipient, finds out later, and sends the message back, body and all,
+    /// to whoever MAIL FROM names; their domain's mail goes to `victim`.
+    pub fn accepting_all(victim: SocketAddr) -> Self {
+        Self::start(&format!(
+            "mydestination = example.test\n\
+             local_recipient_maps =\n\
+             alias_maps =\n\
+             mailbox_command = /bin/true\n\
+             bounce_size_limit = 1000000\n\
+             default_transport = smtp:[{}]:{}\n\
+             relay_transport = $default_transport\n\
+             smtpd_relay_restrictions = permit\n",
+            victim.ip(),
+            victim.port(),
+        ))
+    }
+
+    fn start(settings: &str) -> Self {
+        let folder = tempfile::Builder::new().prefix("relaygate-postfix-").tempdir().unwrap();
+        let root = folder.path();
+        fs::set_permissions(root, fs::Permissions::from_mode(0o755)).unwrap();
+        let owner = User::from_name("postfix").unwrap().expect("Postfix is not installed: run `cargo xtask doctor --install`");
+        for name in ["queue", "data", "mail", "log", "etc"] {
+            fs::create_dir(root.join(name)).unwrap();
+        }
+        for name in ["data", "mail"] {
+            chown(root.join(name), Some(owner.uid.as_raw()), Some(owner.gid.as_raw())).unwrap();
+        }
+        let port = free_port();
+        let mut main = format!(
+            "compatibility_level = 3.6\n\
+             queue_directory = {{folder}}/queue\n\
+             data_directory = {{folder}}/data\n\
+             maillog_file_prefixes = {{folder}}\n\
+             maillog_file = {{folder}}/log/mail\n\
+             myhostname = mail.example.test\n\
+             mynetworks =\n\
+             inet_interfaces = 127.0.0.1\n\
+             inet_protocols = ipv4\n\
+             smtp_dns_support_level = disabled\n\
+             smtpd_peername_lookup = no\n\
+             smtpd_authorized_xclient_hosts = 127.0.0.1\n\
+             smtpd_client_connection_count_limit = 0\n\
+             smtputf8_enable = yes\n\
+             default_process_limit = 60\n\
+             notify_classes =\n"
+        );
+        let _ = write!(main, "{settings}");
+        let main = main
+            .replace("{folder}", &root.display().to_string())
+            .replace("{uid}", &owner.uid.to_string())
+            .replace("{gid}", &owner.gid.to_string());
+        fs::write(root.join("etc/main.cf"), main).unwrap();
+        fs::write(root.join("etc/master.cf"), master(port)).unwrap();
+        let master = Command::new("postfix")
+            .arg("-c")
+            .arg(root.join("etc"))
+            .arg("start-fg")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(root.join("log/stderr")).unwrap())
+            .process_group(0)
+            .spawn()
+            .expect("Postfix is not installed: run `cargo xtask doctor --install`");
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let postfix = Self { master, address, folder };
+        eventually("a listening Postfix", || TcpStream::connect(address).ok());
+        postfix
+    }
+
+    /// Its log.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log/mail")).unwrap_or_default()
+    }
+
+    /// The messages that were delivered, each with the headers that Postfix put before it.
+    pub fn delivered(&self) -> Vec<Vec<u8>> {
+        files(&self.folder.path().join("mail/all/new")).iter().map(|path| fs::read(path).unwrap()).collect()
+    }
+
+    /// How many messages it has in its queues.
+    pub fn queued(&self) -> usize {
+        ["incoming", "active", "deferred", "maildrop", "hold"]
+            .iter()
+            .map(|queue| files(&self.folder.path().join("queue").join(queue)).len())
+            .sum()
+    }
+}
+
+impl Drop for Postfix {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let stderr = fs::read_to_string(self.folder.path().join("log/stderr")).unwrap_or_default();
+            let log = self.log();
+            let tail: Vec<&str> = log.lines().rev().take(40).collect();
+            eprintln!("--- Postfix\n{stderr}\n{}", tail.into_iter().rev().collect::<Vec<_>>().join("\n"));
+        }
+        // The foreground master is a child of the script in its process group; at SIGTERM it ends its own children.
+        if let Ok(group) = i32::try_from(self.master.id()) {
+            let _ = kill(Pid::from_raw(-group), Signal::SIGTERM);
+        }
+        let _ = self.master.wait();
+    }
+}
+
+/// All files below a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+    }
+    found
+}
+
+fn master(port: u16) -> String {
+    format!(
+        "127.0.0.1:{port} inet n - n - - smtpd\n\
+         cleanup unix n - n - 0 cleanup\n\
+         qmgr unix n - n 300 1 qmgr\n\
+         rewrite unix - - n - - trivial-rewrite\n\
+         bounce unix - - n - 0 bounce\n\
+         defer unix - - n - 0 bounce\n\
+         trace unix - - n - 0 bounce\n\
+         smtp unix - - n - - smtp\n\
+         error unix - - n - - error\n\
+         retry unix - - n - - error\n\
+         local unix - n n - - local\n\
+         virtual unix - n n - - virtual\n\
+         anvil unix - - n - 1 anvil\n\
+         scache unix - - n - 1 scache\n\
+         proxymap unix - - n - - proxymap\n\
+         tlsmgr unix - - n 1000? 1 tlsmgr\n\
+         flush unix n - n 1000? 0 flush\n\
+         showq unix n - n - - showq\n\
+         postlog unix-dgram n - n - 1 postlogd\n"
+    )
+}
+
+/// Postfix's smtp-sink: takes all mail for whoever, and dumps each message into a file.
+pub struct SmtpSink {
+    process: Child,
+    pub address: SocketAddr,
+    folder: TempDir,
+}
+
+impl SmtpSink {
+    pub fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let process = Command::new("smtp-sink")
+            .arg("-d")
+            .arg(folder.path().join("%M."))
+            .args([&address.to_string(), "100"])
+            .stdin(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .expect("smtp-sink is not installed: run `cargo xtask doctor --install`");
+        let sink = Self { process, address, folder };
+        eventually("a listening smtp-sink", || TcpStream::connect(address).ok());
+        sink
+    }
+
+    /// What was taken, each with smtp-sink's own headers (X-Mail-Args and the like) before it.
+    pub fn messages(&self) -> Vec<String> {
+        files(self.folder.path()).iter().map(|path| String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned()).collect()
+    }
+}
+
+impl Drop for SmtpSink {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
