@@ -12,7 +12,7 @@ use crate::smtp::{Answer, Reply, reply};
 /// Why a recipient may be handed to the backend. Nothing reaches it without one; a foreign one needs a [`Grant`], which
 /// only a restriction that matched can make.
 #[derive(Clone, Copy, Debug)]
-pub enum Passage {
+pub(super) enum Passage {
     /// It is local.
     Route,
     /// It is not, and the session may relay.
@@ -21,7 +21,7 @@ pub enum Passage {
 
 /// What the backend, or we in its place, say to the client.
 #[derive(Debug)]
-pub enum Word {
+pub(super) enum Word {
     /// Its reply.
     Backend(OwnedReply),
     /// Ours, because it gave none; and why.
@@ -31,7 +31,7 @@ pub enum Word {
 impl Word {
     /// As the session takes it.
     #[must_use]
-    pub fn as_answer(&self) -> Answer<'_> {
+    pub(super) fn as_answer(&self) -> Answer<'_> {
         match self {
             Self::Backend(reply) => Answer::Backend(reply.as_answer()),
             Self::Ours(reply, _) => Answer::Refuse(*reply),
@@ -40,7 +40,7 @@ impl Word {
 
     /// Whether the backend said yes.
     #[must_use]
-    pub fn is_positive(&self) -> bool {
+    pub(super) fn is_positive(&self) -> bool {
         matches!(self, Self::Backend(reply) if reply.is_positive())
     }
 
@@ -51,7 +51,7 @@ impl Word {
 
 /// The backend's side of a session.
 #[derive(Debug, Default)]
-pub struct Delivery {
+pub(super) struct Delivery {
     backend: Option<Backend>,
     /// The backend has accepted MAIL, and nothing has ended the transaction since.
     open: bool,
@@ -66,30 +66,30 @@ pub struct Delivery {
 impl Delivery {
     /// Whether the backend has something of ours that is not ended.
     #[must_use]
-    pub fn is_open(&self) -> bool {
+    pub(super) fn is_open(&self) -> bool {
         self.open
     }
 
     /// Recipients of this message that the backend accepted.
     #[must_use]
-    pub fn recipients(&self) -> u32 {
+    pub(super) fn recipients(&self) -> u32 {
         self.recipients
     }
 
     /// Connections made since the last call.
-    pub fn take_dials(&mut self) -> u32 {
+    pub(super) fn take_dials(&mut self) -> u32 {
         std::mem::take(&mut self.dials)
     }
 
     /// The transaction is over, or a new one begins.
-    pub fn reset(&mut self) {
+    pub(super) fn reset(&mut self) {
         self.open = false;
         self.lost = None;
         self.recipients = 0;
     }
 
     /// Asks about the recipient in the envelope, after all that must come before it.
-    pub async fn recipient(
+    pub(super) async fn recipient(
         &mut self,
         _passage: Passage,
         envelope: &Envelope,
@@ -115,7 +115,7 @@ impl Delivery {
     }
 
     /// Asks whether the message may begin: 354, or a refusal.
-    pub async fn data(&mut self, settings: &BackendSettings) -> Word {
+    pub(super) async fn data(&mut self, settings: &BackendSettings) -> Word {
         let backend = match (&mut self.backend, self.lost) {
             (_, Some(reply)) => return Word::Ours(reply, None),
             (None, None) => return self.lose(BackendError::Lost { what: "DATA" }),
@@ -129,7 +129,7 @@ impl Delivery {
     }
 
     /// Hands on message data.
-    pub async fn pass(&mut self, octets: &[u8], settings: &BackendSettings) -> Result<(), Word> {
+    pub(super) async fn pass(&mut self, octets: &[u8], settings: &BackendSettings) -> Result<(), Word> {
         let Some(backend) = &mut self.backend else {
             return Err(self.lose(BackendError::Lost { what: "message data" }));
         };
@@ -141,7 +141,7 @@ impl Delivery {
     }
 
     /// The client has sent its dot: sends ours, and waits for the one answer that counts.
-    pub async fn end(&mut self, settings: &BackendSettings) -> Word {
+    pub(super) async fn end(&mut self, settings: &BackendSettings) -> Word {
         let Some(backend) = &mut self.backend else {
             return self.lose(BackendError::Lost { what: "the end of data" });
         };
@@ -157,12 +157,12 @@ impl Delivery {
     }
 
     /// Drops the connection without a word: what was half-sent is never taken for whole.
-    pub fn abandon(&mut self) {
+    pub(super) fn abandon(&mut self) {
         self.backend = None;
     }
 
     /// The session is over.
-    pub fn quit(&mut self) {
+    pub(super) fn quit(&mut self) {
         if let Some(backend) = self.backend.take().filter(|_| !self.open) {
             backend.quit();
         }

@@ -9,7 +9,7 @@ use crate::smtp::{Hello, MailCommand, RcptCommand};
 
 /// The text that a session gave us, in commands that still have to be sent.
 #[derive(Debug, Default)]
-pub struct Envelope {
+pub(super) struct Envelope {
     helo: String,
     extended: bool,
     sender: String,
@@ -25,7 +25,7 @@ pub struct Envelope {
 
 /// Why a backend cannot take a message as the client announced it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unfit {
+pub(super) enum Unfit {
     /// It needs 8BITMIME.
     EightBit,
     /// It needs SMTPUTF8.
@@ -34,20 +34,20 @@ pub enum Unfit {
 
 impl Envelope {
     /// HELO or EHLO.
-    pub fn introduce(&mut self, hello: &Hello<'_>) {
+    pub(super) fn introduce(&mut self, hello: &Hello<'_>) {
         set(&mut self.helo, hello.name);
         self.extended = hello.extended;
         self.clear();
     }
 
     /// Forgets the transaction, not the introduction.
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.sender.clear();
         self.recipient.clear();
     }
 
     /// MAIL.
-    pub fn begin(&mut self, mail: &MailCommand<'_>) {
+    pub(super) fn begin(&mut self, mail: &MailCommand<'_>) {
         match mail.path {
             ReversePath::Null => self.sender.clear(),
             ReversePath::Mailbox(mailbox) => set(&mut self.sender, mailbox.text),
@@ -60,7 +60,7 @@ impl Envelope {
     }
 
     /// RCPT: the one recipient that is in question now.
-    pub fn address_to(&mut self, rcpt: &RcptCommand<'_>) {
+    pub(super) fn address_to(&mut self, rcpt: &RcptCommand<'_>) {
         match rcpt.path {
             ForwardPath::Postmaster => set(&mut self.recipient, "postmaster"),
             ForwardPath::Mailbox(mailbox) => set(&mut self.recipient, mailbox.text),
@@ -71,30 +71,30 @@ impl Envelope {
 
     /// How the client introduced itself.
     #[must_use]
-    pub fn helo(&self) -> &str {
+    pub(super) fn helo(&self) -> &str {
         &self.helo
     }
 
     /// Whether it said EHLO.
     #[must_use]
-    pub fn extended(&self) -> bool {
+    pub(super) fn extended(&self) -> bool {
         self.extended
     }
 
     /// The sender, empty for the null reverse-path.
     #[must_use]
-    pub fn sender(&self) -> &str {
+    pub(super) fn sender(&self) -> &str {
         &self.sender
     }
 
     /// The recipient in question.
     #[must_use]
-    pub fn recipient(&self) -> &str {
+    pub(super) fn recipient(&self) -> &str {
         &self.recipient
     }
 
     /// The MAIL command, with the parameters that the backend understands.
-    pub fn mail_command(&self, backend: &Capabilities) -> Result<String, Unfit> {
+    pub(super) fn mail_command(&self, backend: &Capabilities) -> Result<String, Unfit> {
         if self.eight_bit && !backend.eight_bit_mime {
             return Err(Unfit::EightBit);
         }
@@ -122,7 +122,7 @@ impl Envelope {
 
     /// The RCPT command, with the parameters that the backend understands.
     #[must_use]
-    pub fn rcpt_command(&self, backend: &Capabilities) -> String {
+    pub(super) fn rcpt_command(&self, backend: &Capabilities) -> String {
         let mut command = format!("RCPT TO:<{}>", self.recipient);
         if backend.dsn {
             parameter(&mut command, "NOTIFY", &self.notify);

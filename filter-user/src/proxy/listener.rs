@@ -33,7 +33,7 @@ fn advice(error: &io::Error) -> &'static str {
 }
 
 /// Binds `workers` sockets to an address; they all get the same port, also where port 0 asks for any.
-pub fn bind(address: SocketAddr, workers: usize) -> Result<Vec<TcpListener>, ListenError> {
+pub(super) fn bind(address: SocketAddr, workers: usize) -> Result<Vec<TcpListener>, ListenError> {
     let failed = |source| ListenError { address, source };
     if address.port() != 0 {
         // Sockets with SO_REUSEPORT share a port even with another relaygate of the same user: this one does not.

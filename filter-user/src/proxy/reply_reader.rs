@@ -69,7 +69,7 @@ impl OwnedReply {
 }
 
 /// Takes one whole reply from the front of what was received; nothing while it is not complete.
-pub fn take_reply(received: &mut Vec<u8>) -> Result<Option<OwnedReply>, GarbledReply> {
+pub(super) fn take_reply(received: &mut Vec<u8>) -> Result<Option<OwnedReply>, GarbledReply> {
     let mut at = 0;
     let mut code = None;
     loop {

@@ -9,7 +9,7 @@ use slab::Slab;
 
 /// Why a session was woken, if not by its socket. Ordered: the greater one wins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Call {
+pub(super) enum Call {
     /// Not at all.
     #[default]
     None,
@@ -31,23 +31,23 @@ struct Slot {
 
 /// All sessions of a worker.
 #[derive(Debug, Default)]
-pub struct Slots {
+pub(super) struct Slots {
     slots: Slab<Slot>,
 }
 
 impl Slots {
     /// A new session.
-    pub fn insert(&mut self, peer: PeerKey, deadline: Instant) -> usize {
+    pub(super) fn insert(&mut self, peer: PeerKey, deadline: Instant) -> usize {
         self.slots.insert(Slot { peer, deadline, waker: None, call: Call::None })
     }
 
     /// A session is over.
-    pub fn remove(&mut self, slot: usize) {
+    pub(super) fn remove(&mut self, slot: usize) {
         self.slots.try_remove(slot);
     }
 
     /// How to wake it. To be called whenever it is polled: a task keeps its waker, so this is a comparison.
-    pub fn listen(&mut self, slot: usize, waker: &Waker) {
+    pub(super) fn listen(&mut self, slot: usize, waker: &Waker) {
         if let Some(slot) = self.slots.get_mut(slot) {
             match &mut slot.waker {
                 Some(known) => known.clone_from(waker),
@@ -57,14 +57,14 @@ impl Slots {
     }
 
     /// When it will be overdue.
-    pub fn set_deadline(&mut self, slot: usize, deadline: Instant) {
+    pub(super) fn set_deadline(&mut self, slot: usize, deadline: Instant) {
         if let Some(slot) = self.slots.get_mut(slot) {
             slot.deadline = deadline;
         }
     }
 
     /// What it was woken for. To be overdue is told once; the others stay.
-    pub fn take_call(&mut self, slot: usize) -> Call {
+    pub(super) fn take_call(&mut self, slot: usize) -> Call {
         let Some(slot) = self.slots.get_mut(slot) else { return Call::None };
         let call = slot.call;
         if call == Call::Overdue {
@@ -74,29 +74,29 @@ impl Slots {
     }
 
     /// Calls everyone whose deadline has passed.
-    pub fn call_overdue(&mut self, now: Instant) {
+    pub(super) fn call_overdue(&mut self, now: Instant) {
         self.call(Call::Overdue, |slot| slot.deadline <= now);
     }
 
     /// Calls every session of a peer.
-    pub fn call_peer(&mut self, peer: PeerKey, call: Call) {
+    pub(super) fn call_peer(&mut self, peer: PeerKey, call: Call) {
         self.call(call, |slot| slot.peer == peer);
     }
 
     /// Calls everyone.
-    pub fn call_all(&mut self, call: Call) {
+    pub(super) fn call_all(&mut self, call: Call) {
         self.call(call, |_| true);
     }
 
     /// How many sessions there are.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.slots.len()
     }
 
     /// Whether there is none.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.slots.is_empty()
     }
 
