@@ -1,8 +1,9 @@
-<<<<<<< HEAD
 //! The command line of relaygate's build system: one command a file. Depends on an error type and an argument parser,
 //! no more: every build of anything waits for this one.
 
 mod docs;
+mod doctor;
+mod ebpf;
 mod layers;
 mod process;
 mod rust_source;
@@ -11,31 +12,21 @@ mod tidy;
 mod tree;
 
 use std::process::ExitCode;
-=======
-//! The command line of relaygate's build system: `cargo xtask <command>`.
-
-mod doctor;
-mod ebpf;
->>>>>>> kernel
 
 use clap::{Parser, Subcommand};
 
 /// relaygate's build system.
-<<<<<<< HEAD
 #[derive(Debug, Parser)]
-=======
-#[derive(Parser)]
->>>>>>> kernel
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
 
-<<<<<<< HEAD
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// The one gate: format, lints, layers, documents, licences, tests; the same on a laptop and in CI.
+    /// The one gate: what it needs installed, format, lints, layers, documents, licences, tests, the kernel program's
+    /// object; the same on a laptop and in CI.
     Test(test::Options),
     /// Compares every import with the table of who may know whom.
     Layers,
@@ -47,6 +38,18 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Builds the kernel program's object.
+    Ebpf {
+        /// Change nothing; fail unless the committed object is what the sources give, byte for byte.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Says what this machine lacks.
+    Doctor {
+        /// Install it (Debian, as root).
+        #[arg(long)]
+        install: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -55,6 +58,8 @@ fn main() -> ExitCode {
         Command::Layers => layers::run(),
         Command::Tidy => tidy::run(),
         Command::Docs { check } => docs::run(check),
+        Command::Ebpf { check } => ebpf::run(check),
+        Command::Doctor { install } => doctor::run(install),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -62,27 +67,5 @@ fn main() -> ExitCode {
             eprintln!("xtask: {error:#}");
             ExitCode::FAILURE
         }
-=======
-#[derive(Subcommand)]
-enum Command {
-    /// Builds the kernel program's object
-    Ebpf {
-        /// Change nothing; fail unless the committed object is what the sources give, byte for byte
-        #[arg(long)]
-        check: bool,
-    },
-    /// Says what this machine lacks
-    Doctor {
-        /// Install it (Debian, as root)
-        #[arg(long)]
-        install: bool,
-    },
-}
-
-fn main() -> anyhow::Result<()> {
-    match Arguments::parse().command {
-        Command::Ebpf { check } => ebpf::run(check),
-        Command::Doctor { install } => doctor::run(install),
->>>>>>> kernel
     }
 }
