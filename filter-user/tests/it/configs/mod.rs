@@ -102,9 +102,12 @@ fn a_list_of_one_source_replaces_that_of_another() {
     );
 }
 
+/// Flags, variables, and what is printed in part.
+type Misspelt = (&'static [&'static str], &'static [(&'static str, &'static str)], &'static str);
+
 #[test]
 fn what_is_misspelt_names_its_place_and_the_right_name() {
-    let rows: [(&[&str], &[(&str, &str)], &str); 7] = [
+    let rows: [Misspelt; 7] = [
         (&["--backnd", "sink:"], &[], "--backend"),
         (&[], &[], "no backend is set"),
         (&[], &[], "--backend sink:"),
