@@ -28,7 +28,7 @@ impl Hosts for Maps {
     fn authenticated_until(&self, peer: PeerKey) -> Option<Timestamp> {
         // SAFETY: userspace replaces elements whole; an element that it removes meanwhile stays readable until this
         // run ends.
-        unsafe { maps::AUTHENTICATED.get(&peer) }.map(|until| Timestamp(*until))
+        unsafe { maps::AUTHENTICATED.get(peer) }.map(|until| Timestamp(*until))
     }
 
     #[inline(always)]
@@ -38,7 +38,7 @@ impl Hosts for Maps {
 
     #[inline(always)]
     fn entry(&self, peer: PeerKey) -> Option<*mut PeerEntry> {
-        maps::PEERS.get_ptr_mut(&peer)
+        maps::PEERS.get_ptr_mut(peer)
     }
 
     #[inline(always)]

@@ -2,6 +2,8 @@
 //! no more: every build of anything waits for this one.
 
 mod docs;
+mod doctor;
+mod ebpf;
 mod layers;
 mod process;
 mod rust_source;
@@ -23,7 +25,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// The one gate: format, lints, layers, documents, licences, tests; the same on a laptop and in CI.
+    /// The one gate: what it needs installed, format, lints, layers, documents, licences, tests, the kernel program's
+    /// object; the same on a laptop and in CI.
     Test(test::Options),
     /// Compares every import with the table of who may know whom.
     Layers,
@@ -35,6 +38,18 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Builds the kernel program's object.
+    Ebpf {
+        /// Change nothing; fail unless the committed object is what the sources give, byte for byte.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Says what this machine lacks.
+    Doctor {
+        /// Install it (Debian, as root).
+        #[arg(long)]
+        install: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -43,6 +58,8 @@ fn main() -> ExitCode {
         Command::Layers => layers::run(),
         Command::Tidy => tidy::run(),
         Command::Docs { check } => docs::run(check),
+        Command::Ebpf { check } => ebpf::run(check),
+        Command::Doctor { install } => doctor::run(install),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -15,6 +15,7 @@ use tokio::io::unix::AsyncFd;
 
 use super::enforcer::KernelEnforcer;
 use super::{KernelError, load};
+use crate::telemetry::field;
 
 /// How long it took from putting a block in force to the first packet that it dropped. The peer has to send one, so
 /// this is the most that the block itself can have taken.
@@ -111,8 +112,13 @@ fn tell(bytes: &[u8], enforcer: &KernelEnforcer, first_drops: &FirstDrops) {
     if let (Reason::Blocked, Some(after)) = (drop.reason, after) {
         first_drops.note(drop.peer, after);
     }
-    let peer = drop.peer;
-    tracing::info!(%peer, reason = drop.reason.name(), ?after, "the kernel dropped this peer's first packet");
+    let nanoseconds = after.map(|after| u64::try_from(after.as_nanos()).unwrap_or(u64::MAX));
+    tracing::info!(
+        { field::PEER } = %drop.peer,
+        { field::REASON } = drop.reason.name(),
+        { field::NANOSECONDS } = nanoseconds,
+        "the kernel dropped this peer's first packet since it was sanctioned"
+    );
 }
 
 /// Hands the program's own tracing to the `log` crate's logger, which the daemon's subscriber listens to.

@@ -81,7 +81,10 @@ pub(super) struct Driver {
     local: Option<SocketAddr>,
     peer: PeerKey,
     pub(super) granted: bool,
+    /// Whether it counts among its peer's sessions.
     counted: bool,
+    /// Whether it is counted now.
+    open: bool,
     blocked: bool,
     opened: Instant,
     slot: usize,
@@ -118,6 +121,7 @@ impl Driver {
             peer,
             granted,
             counted,
+            open: true,
             blocked: false,
             opened,
             slot,
@@ -225,7 +229,12 @@ impl Driver {
                     return Poll::Ready(turn);
                 }
                 Turn::Over(_) => {
+                    // Who reads our last word may connect again before we have closed: it is not counted twice.
+                    self.uncount();
                     self.send(&scratch.out);
+                    if !self.replies.is_empty() && !self.count_again() {
+                        self.replies.clear();
+                    }
                     return Poll::Ready(turn);
                 }
                 Turn::Done => {
@@ -475,6 +484,31 @@ impl Driver {
         }
     }
 
+    /// The session is as good as over.
+    fn uncount(&mut self) {
+        if std::mem::replace(&mut self.open, false) {
+            let shared = &self.worker.shared;
+            shared.close_session();
+            if self.counted {
+                shared.open_sessions.close(self.peer);
+            }
+        }
+    }
+
+    /// It is not over yet; says whether it still may be open.
+    fn count_again(&mut self) -> bool {
+        let shared = &self.worker.shared;
+        if !shared.open_session() {
+            return false;
+        }
+        if self.counted && !shared.open_sessions.open(self.peer) {
+            shared.close_session();
+            return false;
+        }
+        self.open = true;
+        true
+    }
+
     /// The end of a session that took too long for one thing, or altogether.
     pub(super) fn timed_out(&self, kind: TimeoutKind, reason: CloseReason) -> End {
         let altogether = self.opened.elapsed() >= self.worker.shared.settings.deadlines.session;
@@ -499,11 +533,7 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        let shared = &self.worker.shared;
-        shared.close_session();
-        if self.counted {
-            shared.open_sessions.close(self.peer);
-        }
+        self.uncount();
         self.worker.slots.borrow_mut().remove(self.slot);
         if let Some(envelope) = self.envelope.take() {
             self.worker.give_back_envelope(envelope);

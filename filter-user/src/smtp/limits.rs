@@ -16,7 +16,8 @@ pub struct Limits {
     pub command_line: usize,
     /// Commands in one session.
     pub commands: u32,
-    /// Errors in one session, after which it ends.
+    /// Errors in one session, after which it ends: permanent refusals, ours or the backend's. A transient one is no fault of
+    /// the peer's; `commands` bounds those.
     pub errors: u32,
     /// Accepted recipients of one message (RFC 5321 section 4.5.3.1.8: at least 100).
     pub recipients: u32,

@@ -13,22 +13,22 @@ use nix::unistd::Pid;
 use tempfile::TempDir;
 
 /// How long anything that should happen at once may take on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The binary under test.
-pub fn relaygate() -> Command {
+pub(crate) fn relaygate() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_relaygate"));
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).process_group(0);
     command
 }
 
 /// Runs the binary to its end: for what must fail at once.
-pub fn run_to_end(arguments: &[&str]) -> Output {
+pub(crate) fn run_to_end(arguments: &[&str]) -> Output {
     relaygate().args(arguments).stdin(Stdio::null()).output().unwrap()
 }
 
 /// Checks again and again, until it holds or patience ends.
-pub fn eventually<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn eventually<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
     let until = Instant::now() + PATIENCE;
     loop {
         if let Some(found) = check() {
@@ -40,7 +40,7 @@ pub fn eventually<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
 }
 
 /// A running daemon.
-pub struct Daemon {
+pub(crate) struct Daemon {
     child: Child,
     pub address: SocketAddr,
     log: PathBuf,
@@ -49,15 +49,27 @@ pub struct Daemon {
 
 impl Daemon {
     /// Starts `relaygate run` on a port of its own; flags are split at spaces.
-    pub fn start(flags: &str) -> Self {
+    pub(crate) fn start(flags: &str) -> Self {
         Self::start_listening_on("127.0.0.1:0", flags)
     }
 
     /// Starts `relaygate run` there.
-    pub fn start_listening_on(listen: &str, flags: &str) -> Self {
+    pub(crate) fn start_listening_on(listen: &str, flags: &str) -> Self {
+        Self::start_command(relaygate(), listen, flags)
+    }
+
+    /// The same, without a single capability.
+    pub(crate) fn start_without_privilege(listen: &str, flags: &str) -> Self {
+        let mut command = Command::new("setpriv");
+        command.args(["--inh-caps=-all", "--bounding-set=-all", env!("CARGO_BIN_EXE_relaygate")]);
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).process_group(0);
+        Self::start_command(command, listen, flags)
+    }
+
+    fn start_command(mut command: Command, listen: &str, flags: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("log");
-        let mut child = relaygate()
+        let mut child = command
             .args(["run", "--listen", listen, "--log-format", "json"])
             .args(flags.split_whitespace())
             .stdin(Stdio::null())
@@ -74,40 +86,40 @@ impl Daemon {
         Self { address: address.parse().unwrap(), child, log, _folder: folder }
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// All that it has logged.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()
     }
 
     /// Waits for a log line that contains this, and gives it.
-    pub fn logged(&self, text: &str) -> String {
+    pub(crate) fn logged(&self, text: &str) -> String {
         eventually(&format!("a log line with {text:?}"), || {
             self.log().lines().find(|line| line.contains(text)).map(str::to_owned)
         })
     }
 
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.child.id().try_into().unwrap()), signal).unwrap();
     }
 
     /// Whether it has ended, and how.
-    pub fn ended(&mut self) -> Option<ExitStatus> {
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().unwrap()
     }
 
     /// Asks it to stop, and waits.
-    pub fn stop(mut self) -> (ExitStatus, String) {
+    pub(crate) fn stop(mut self) -> (ExitStatus, String) {
         self.signal(Signal::SIGTERM);
         let status = eventually("the daemon's end", || self.child.try_wait().unwrap());
         (status, self.log())
     }
 
     /// Its metrics page, by a client that a user would have at hand: a plain GET.
-    pub fn metrics(address: SocketAddr) -> String {
+    pub(crate) fn metrics(address: SocketAddr) -> String {
         use std::io::Write;
         let mut stream = std::net::TcpStream::connect(address).unwrap();
         stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").unwrap();
@@ -128,7 +140,7 @@ impl Drop for Daemon {
 }
 
 /// A value from a metrics page: the sum over all series whose name and labels begin so.
-pub fn metric(page: &str, series: &str) -> f64 {
+pub(crate) fn metric(page: &str, series: &str) -> f64 {
     page.lines()
         .filter(|line| line.starts_with(series))
         .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
@@ -136,12 +148,12 @@ pub fn metric(page: &str, series: &str) -> f64 {
 }
 
 /// A port that nothing listens on now.
-pub fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// A file with this text in a folder.
-pub fn file(folder: &Path, name: &str, text: &str) -> PathBuf {
+pub(crate) fn file(folder: &Path, name: &str, text: &str) -> PathBuf {
     let path = folder.join(name);
     std::fs::write(&path, text).unwrap();
     path

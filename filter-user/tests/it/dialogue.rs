@@ -5,14 +5,14 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// A conversation.
-pub struct Dialogue {
+pub(crate) struct Dialogue {
     pub stream: TcpStream,
     reader: BufReader<TcpStream>,
 }
 
 impl Dialogue {
     /// Connects and reads the banner.
-    pub fn open(address: SocketAddr) -> Self {
+    pub(crate) fn open(address: SocketAddr) -> Self {
         let mut dialogue = Self::silent(address);
         let banner = dialogue.reply();
         assert!(banner.starts_with("220 "), "{banner}");
@@ -20,12 +20,12 @@ impl Dialogue {
     }
 
     /// Connects and reads nothing.
-    pub fn silent(address: SocketAddr) -> Self {
+    pub(crate) fn silent(address: SocketAddr) -> Self {
         Self::over(TcpStream::connect_timeout(&address, Duration::from_secs(10)).unwrap())
     }
 
     /// Talks over this connection.
-    pub fn over(stream: TcpStream) -> Self {
+    pub(crate) fn over(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         stream.set_write_timeout(Some(Duration::from_secs(20))).unwrap();
         stream.set_nodelay(true).unwrap();
@@ -34,12 +34,12 @@ impl Dialogue {
     }
 
     /// Sends octets as they are.
-    pub fn send(&mut self, octets: impl AsRef<[u8]>) {
+    pub(crate) fn send(&mut self, octets: impl AsRef<[u8]>) {
         self.stream.write_all(octets.as_ref()).unwrap();
     }
 
     /// Reads one reply, all lines of it; empty at the end of the connection.
-    pub fn reply(&mut self) -> String {
+    pub(crate) fn reply(&mut self) -> String {
         let mut text = String::new();
         loop {
             let begin = text.len();
@@ -53,13 +53,13 @@ impl Dialogue {
     }
 
     /// Sends a line, reads the reply.
-    pub fn say(&mut self, line: &str) -> String {
+    pub(crate) fn say(&mut self, line: &str) -> String {
         self.send(format!("{line}\r\n"));
         self.reply()
     }
 
     /// Says lines, expecting the beginning of each reply.
-    pub fn expect(&mut self, script: &[(&str, &str)]) {
+    pub(crate) fn expect(&mut self, script: &[(&str, &str)]) {
         for (line, expected) in script {
             let reply = self.say(line);
             assert!(reply.starts_with(expected), "{line:?} was answered {reply:?}, not {expected:?}");
@@ -67,7 +67,7 @@ impl Dialogue {
     }
 
     /// Everything until the other end closes, by whatever means.
-    pub fn rest(&mut self) -> Vec<u8> {
+    pub(crate) fn rest(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
         let mut octets = [0; 4096];
         loop {

@@ -1,13 +1,14 @@
-//! Everything that needs the outside: one binary, a module per subject.
+//! Everything that needs the outside: one binary, a module per subject; what needs root is in `as_root`.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where, and fails")]
 
+mod as_root;
+mod bad_input;
+mod backend_faults;
+mod configs;
 mod daemon;
 mod decisions;
-mod delivery;
 mod dialogue;
-mod kb_q255695;
 mod netns;
 mod packets;
 mod postfix;
-
-mod configs;
+mod transcripts;

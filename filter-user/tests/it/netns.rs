@@ -8,14 +8,14 @@ use std::thread::JoinHandle;
 type Job = Box<dyn FnOnce() + Send>;
 
 /// A namespace with its loopback up.
-pub struct Namespace {
+pub(crate) struct Namespace {
     jobs: Option<Sender<Job>>,
     thread: Option<JoinHandle<()>>,
     tid: i32,
 }
 
 impl Namespace {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let (jobs, todo) = channel::<Job>();
         let (tell, told) = channel();
         let thread = std::thread::spawn(move || {
@@ -32,7 +32,7 @@ impl Namespace {
     }
 
     /// Runs this inside.
-    pub fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
+    pub(crate) fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
         let (tell, told) = channel();
         let jobs = self.jobs.as_ref().expect("the namespace lives as long as this value");
         jobs.send(Box::new(move || {
@@ -44,7 +44,7 @@ impl Namespace {
     }
 
     /// Runs `ip` inside.
-    pub fn ip(&self, arguments: &str) {
+    pub(crate) fn ip(&self, arguments: &str) {
         let arguments = arguments.to_owned();
         self.run(move || {
             let output = Command::new("ip").args(arguments.split_whitespace()).output().unwrap();
@@ -53,7 +53,7 @@ impl Namespace {
     }
 
     /// A link to another namespace, both ends up, with these addresses (`192.0.2.1/24`).
-    pub fn link(&self, name: &str, addresses: &[&str], other: &Namespace, other_name: &str, others: &[&str]) {
+    pub(crate) fn link(&self, name: &str, addresses: &[&str], other: &Namespace, other_name: &str, others: &[&str]) {
         self.ip(&format!("link add {name} type veth peer name {other_name} netns {}", other.tid));
         for (namespace, name, addresses) in [(self, name, addresses), (other, other_name, others)] {
             for address in addresses {

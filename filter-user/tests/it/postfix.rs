@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::daemon::{eventually, free_port};
 
 /// A running Postfix.
-pub struct Postfix {
+pub(crate) struct Postfix {
     master: Child,
     pub address: SocketAddr,
     folder: TempDir,
@@ -23,7 +23,7 @@ pub struct Postfix {
 
 impl Postfix {
     /// As a proper mail server: knows its recipients, delivers to a Maildir each.
-    pub fn proper() -> Self {
+    pub(crate) fn proper() -> Self {
         Self::start(
             "mydestination =\n\
              virtual_mailbox_domains = example.test\n\
@@ -37,7 +37,7 @@ impl Postfix {
 
     /// As the server of KB Q255695: takes every recipient, finds out later, and sends the message back, body and all,
     /// to whoever MAIL FROM names; their domain's mail goes to `victim`.
-    pub fn accepting_all(victim: SocketAddr) -> Self {
+    pub(crate) fn accepting_all(victim: SocketAddr) -> Self {
         Self::start(&format!(
             "mydestination = example.test\n\
              local_recipient_maps =\n\
@@ -46,7 +46,7 @@ impl Postfix {
              bounce_size_limit = 1000000\n\
              default_transport = smtp:[{}]:{}\n\
              relay_transport = $default_transport\n\
-             smtpd_relay_restrictions = permit\n",
+             smtpd_relay_restrictions = permit, reject\n",
             victim.ip(),
             victim.port(),
         ))
@@ -56,7 +56,7 @@ impl Postfix {
         let folder = tempfile::Builder::new().prefix("relaygate-postfix-").tempdir().unwrap();
         let root = folder.path();
         fs::set_permissions(root, fs::Permissions::from_mode(0o755)).unwrap();
-        let owner = User::from_name("postfix").unwrap().expect("Postfix is not installed: run `cargo xtask doctor --install`");
+        let owner = mail_owner();
         for name in ["queue", "data", "mail", "log", "etc"] {
             fs::create_dir(root.join(name)).unwrap();
         }
@@ -106,17 +106,17 @@ impl Postfix {
     }
 
     /// Its log.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log/mail")).unwrap_or_default()
     }
 
     /// The messages that were delivered, each with the headers that Postfix put before it.
-    pub fn delivered(&self) -> Vec<Vec<u8>> {
+    pub(crate) fn delivered(&self) -> Vec<Vec<u8>> {
         files(&self.folder.path().join("mail/all/new")).iter().map(|path| fs::read(path).unwrap()).collect()
     }
 
     /// How many messages it has in its queues.
-    pub fn queued(&self) -> usize {
+    pub(crate) fn queued(&self) -> usize {
         ["incoming", "active", "deferred", "maildrop", "hold"]
             .iter()
             .map(|queue| files(&self.folder.path().join("queue").join(queue)).len())
@@ -138,6 +138,11 @@ impl Drop for Postfix {
         }
         let _ = self.master.wait();
     }
+}
+
+/// The user that Postfix runs as.
+fn mail_owner() -> User {
+    User::from_name("postfix").unwrap().expect("Postfix is not installed: run `cargo xtask doctor --install`")
 }
 
 /// All files below a folder.
@@ -175,17 +180,20 @@ fn master(port: u16) -> String {
 }
 
 /// Postfix's smtp-sink: takes all mail for whoever, and dumps each message into a file.
-pub struct SmtpSink {
+pub(crate) struct SmtpSink {
     process: Child,
     pub address: SocketAddr,
     folder: TempDir,
 }
 
 impl SmtpSink {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let user = mail_owner();
+        chown(folder.path(), Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();
         let process = Command::new("smtp-sink")
+            .args(["-u", &user.name])
             .arg("-d")
             .arg(folder.path().join("%M."))
             .args([&address.to_string(), "100"])
@@ -199,7 +207,7 @@ impl SmtpSink {
     }
 
     /// What was taken, each with smtp-sink's own headers (X-Mail-Args and the like) before it.
-    pub fn messages(&self) -> Vec<String> {
+    pub(crate) fn messages(&self) -> Vec<String> {
         files(self.folder.path()).iter().map(|path| String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned()).collect()
     }
 }

@@ -124,16 +124,16 @@ impl Session {
         if !self.count_command(service, out) {
             return None;
         }
-        if foreign::is_line(line) {
-            self.handle_foreign(out);
-            return None;
-        }
         if memchr::memchr(0, line).is_some() {
             self.refuse(service, reply::NUL_IN_COMMAND, out);
             return None;
         }
         let Some((row, arguments)) = Row::of(line) else {
-            self.refuse(service, reply::UNKNOWN_COMMAND, out);
+            if foreign::is_line(line) {
+                self.handle_foreign(out);
+            } else {
+                self.refuse(service, reply::UNKNOWN_COMMAND, out);
+            }
             return None;
         };
         if let Err(reply) = row.may_be_said(self.phase) {

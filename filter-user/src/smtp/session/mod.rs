@@ -9,7 +9,7 @@
 //! - At [`Next::Ask`], [`Session::handle_answer`], and then [`Session::handle_input`] again with the rest, even if that
 //!   is empty: it says what the answer led to.
 //! - At [`Next::Data`], [`Session::handle_data`] until it says [`Piece::End`] (then the session is parked on
-//!   [`Question::EndOfData`](super::Question::EndOfData)) or [`Piece::EndRefused`]; then `handle_input` with the rest.
+//!   [`Question::EndOfData`]) or [`Piece::EndRefused`]; then `handle_input` with the rest.
 //! - At any time [`Session::deadline`], [`Session::handle_timeout`] and [`Session::poll_offence`].
 //! - At [`Next::Close`], or when `handle_timeout` gave a reason: write the replies and close.
 

@@ -3,8 +3,11 @@
 //! mangled packets, for which nobody wrote down an answer: both must agree.
 //!
 //! The kernel's part needs root. Where `RELAYGATE_UNPRIVILEGED` is set it is left out, and says so.
+#![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
+#![allow(clippy::print_stdout, reason = "what was left out and what was measured is for the reader")]
 
 mod builder;
+mod home;
 mod kernel;
 // The program's own parser, compiled for userspace.
 #[allow(unreachable_pub, reason = "written for another crate")]

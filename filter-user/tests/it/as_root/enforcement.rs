@@ -1,0 +1,321 @@
+//! Repeat offenders are limited, then blocked, with real packets between network namespaces: in the kernel where XDP is
+//! to be had, else in this process; by the same test.
+
+use std::io::{ErrorKind, Read};
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use filter_common::{PeerKey, PrefixLengths, Rate, Sanction};
+use filter_user::kernel::{Kernel, KernelSettings};
+use filter_user::peers::LocalEnforcer;
+use filter_user::proxy::boot_now;
+
+use crate::daemon::{Daemon, eventually, metric};
+use crate::dialogue::Dialogue;
+use crate::netns::Namespace;
+
+const SERVER: &str = "192.0.2.1:25";
+const METRICS: &str = "127.0.0.1:9025";
+const BLOCK: Duration = Duration::from_secs(4);
+
+/// The edge host and the network in front of it.
+struct Site {
+    edge: Namespace,
+    outside: Namespace,
+}
+
+impl Site {
+    fn new() -> Self {
+        let (edge, outside) = (Namespace::new(), Namespace::new());
+        edge.link(
+            "e0",
+            &["192.0.2.1/24", "2001:db8::1/32"],
+            &outside,
+            "p0",
+            // the attacker, a bystander, a host on the allow-list
+            &["192.0.2.66/24", "192.0.2.7/24", "192.0.2.99/24", "2001:db8:6::66/32", "2001:db8:7::7/32"],
+        );
+        Self { edge, outside }
+    }
+
+    fn daemon(&self, flags: &str) -> Daemon {
+        let flags = format!(
+            "--backend sink: --local-domain example.test --allow 192.0.2.99 --metrics-listen {METRICS} --workers 2 \
+             --strikes-to-limit 3 --strikes-to-block 5 --block-for {}s --limit-rate 60/m --strike-decay 3s \
+             --listen [2001:db8::1]:25 {flags}",
+            BLOCK.as_secs()
+        );
+        self.edge.run(move || Daemon::start_listening_on(SERVER, &flags))
+    }
+
+    fn metrics(&self) -> String {
+        self.edge.run(|| Daemon::metrics(METRICS.parse().unwrap()))
+    }
+
+    /// A connection from one of the outside addresses, if it comes about in time.
+    fn connect(&self, source: &str, within: Duration) -> std::io::Result<TcpStream> {
+        let source: IpAddr = source.parse().unwrap();
+        let to: SocketAddr = if source.is_ipv4() { SERVER } else { "[2001:db8::1]:25" }.parse().unwrap();
+        self.outside.run(move || {
+            let socket =
+                socket2::Socket::new(socket2::Domain::for_address(to), socket2::Type::STREAM, None).unwrap();
+            socket.bind(&SocketAddr::new(source, 0).into()).unwrap();
+            socket.connect_timeout(&to.into(), within)?;
+            Ok(socket.into())
+        })
+    }
+
+    fn open(&self, source: &str) -> Dialogue {
+        let stream = self.connect(source, Duration::from_secs(10)).unwrap();
+        let mut dialogue = Dialogue::over(stream);
+        let banner = dialogue.reply();
+        assert!(banner.starts_with("220 "), "{source}: {banner}");
+        dialogue
+    }
+}
+
+fn offend(dialogue: &mut Dialogue, times: usize) {
+    for _ in 0..times {
+        assert_eq!(dialogue.say("RCPT TO:<someone@elsewhere.example>"), "550 5.7.1 relaying is prohibited\r\n");
+    }
+}
+
+fn deliver(dialogue: &mut Dialogue) {
+    dialogue.expect(&[
+        ("MAIL FROM:<friend@far.example>", "250"),
+        ("RCPT TO:<user@example.test>", "250"),
+        ("DATA", "354"),
+    ]);
+    dialogue.send("Subject: hello\r\n\r\nhello\r\n.\r\n");
+    assert!(dialogue.reply().starts_with("250"));
+}
+
+/// Whether a connection was reset under its reader.
+fn is_reset(dialogue: &mut Dialogue) -> bool {
+    let mut octets = [0; 512];
+    loop {
+        match dialogue.stream.read(&mut octets) {
+            Ok(0) => return false,
+            Ok(_) => {}
+            Err(error) => return error.kind() == ErrorKind::ConnectionReset,
+        }
+    }
+}
+
+/// The whole story of one offender; `attacker` and `bystander` are of one address family.
+fn the_story(site: &Site, attacker: &str, bystander: &str, in_kernel: bool) {
+    let mut bystanders = site.open(bystander);
+    bystanders.expect(&[("EHLO bystander.example", "250")]);
+    let mut idle = site.open(attacker);
+    let mut offender = site.open(attacker);
+    offender.expect(&[("EHLO offender.example", "250"), ("MAIL FROM:<a@far.example>", "250")]);
+
+    // Limited: connections at a rate, here one a second.
+    offend(&mut offender, 3);
+    let mut came_in = 0;
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_millis(1500) {
+        if let Ok(stream) = site.connect(attacker, Duration::from_millis(100)) {
+            came_in += usize::from(Dialogue::over(stream).reply().starts_with("220 "));
+        }
+    }
+    assert!((1..=3).contains(&came_in), "{came_in} sessions within 1.5 s, at 60/m");
+
+    // Blocked: the offender and the peer's other session are reset, nothing gets in.
+    let blocked = Instant::now();
+    let mut strikes = 0;
+    while offender.say("RCPT TO:<someone@elsewhere.example>").starts_with("550") {
+        strikes += 1;
+        assert!(strikes <= 3, "the fifth strike blocks");
+    }
+    assert!(is_reset(&mut idle), "the peer's other session is reset");
+    let refused = site.connect(attacker, Duration::from_millis(400)).and_then(|mut stream| {
+        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        stream.read(&mut [0; 512])
+    });
+    let error = refused.expect_err("a blocked peer gets no banner");
+    if in_kernel {
+        assert_eq!(error.kind(), ErrorKind::TimedOut, "its SYN dies in the kernel");
+    } else {
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset, "it is reset when accepted");
+    }
+
+    // Another peer's mail is untouched, in the session that was open and in a new one.
+    deliver(&mut bystanders);
+    let mut another = site.open(bystander);
+    another.expect(&[("EHLO bystander.example", "250")]);
+    deliver(&mut another);
+
+    // And the block ends by itself.
+    assert!(blocked.elapsed() < BLOCK, "the machine is too slow for this test");
+    let until = Instant::now() + BLOCK + Duration::from_secs(20);
+    loop {
+        let banner = site.connect(attacker, Duration::from_millis(500)).map(|stream| Dialogue::over(stream).reply());
+        if banner.is_ok_and(|banner| banner.starts_with("220 ")) {
+            break;
+        }
+        assert!(Instant::now() < until, "the block does not end");
+    }
+    assert!(blocked.elapsed() + Duration::from_millis(1) >= BLOCK, "the block ended too soon");
+}
+
+/// A host on the allow-list may do what it likes.
+fn the_allowed(site: &Site) {
+    let mut allowed = site.open("192.0.2.99");
+    allowed.expect(&[("EHLO allowed.example", "250"), ("MAIL FROM:<a@far.example>", "250")]);
+    offend(&mut allowed, 12);
+    let mut again = site.open("192.0.2.99");
+    again.expect(&[("EHLO allowed.example", "250")]);
+    deliver(&mut again);
+}
+
+/// What bpftool says of the counters' map: the sum over all CPUs of the counter at this index.
+fn bpftool_counter(site: &Site, index: usize) -> u64 {
+    site.edge.run(move || {
+        let output = Command::new("bpftool").args(["-j", "map", "dump", "name", "COUNTERS"]).output().unwrap();
+        assert!(output.status.success(), "bpftool: {}", String::from_utf8_lossy(&output.stderr));
+        let dump: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let octets = |value: &serde_json::Value| -> u64 {
+            let octets = value.as_array().unwrap().iter();
+            octets.rev().fold(0, |number, octet| {
+                number << 8 | u64::from_str_radix(octet.as_str().unwrap().trim_start_matches("0x"), 16).unwrap()
+            })
+        };
+        let entries = dump.as_array().unwrap();
+        let entry = entries.iter().find(|entry| octets(&entry["key"]) == index as u64).unwrap();
+        entry["values"].as_array().unwrap().iter().map(|of_cpu| octets(&of_cpu["value"])).sum()
+    })
+}
+
+#[test]
+fn in_the_kernel() {
+    let site = Site::new();
+    let daemon = site.daemon("--interface e0");
+    daemon.logged("sanctions are enforced by XDP");
+    the_story(&site, "192.0.2.66", "192.0.2.7", true);
+    the_allowed(&site);
+
+    // The counters of the metrics page and those that bpftool reads are the same.
+    let counter = filter_common::Counter::ALL.iter().find(|counter| counter.name() == "dropped_blocked").unwrap();
+    let series = format!("relaygate_kernel_packets_total{{counter=\"{}\"}}", counter.name());
+    eventually("agreement of page and bpftool", || {
+        let page = metric(&site.metrics(), &series);
+        (page > 0.0 && page == bpftool_counter(&site, counter.index() as usize) as f64).then_some(())
+    });
+    the_story(&site, "2001:db8:6::66", "2001:db8:7::7", true);
+    let (status, log) = daemon.stop();
+    assert!(status.success(), "{log}");
+}
+
+#[test]
+fn in_this_process() {
+    let site = Site::new();
+    let daemon = site.daemon("");
+    assert!(daemon.log().contains("no interface is set"));
+    the_story(&site, "192.0.2.66", "192.0.2.7", false);
+    the_allowed(&site);
+    the_story(&site, "2001:db8:6::66", "2001:db8:7::7", false);
+}
+
+#[test]
+fn without_privilege_the_same_in_this_process_and_the_log_says_why() {
+    let site = Site::new();
+    let daemon = site.edge.run(|| {
+        Daemon::start_without_privilege(
+            "[::1]:2525",
+            "--interface lo --backend sink: --local-domain example.test --strikes-to-limit 2 --strikes-to-block 3",
+        )
+    });
+    let line = daemon.logged("XDP is not available");
+    assert!(line.contains("CAP_BPF"), "{line}");
+    let address = daemon.address;
+    site.edge.run(move || {
+        let mut offender = Dialogue::open(address);
+        offender.expect(&[("EHLO a.example", "250"), ("MAIL FROM:<a@far.example>", "250")]);
+        offend(&mut offender, 3);
+        let mut again = Dialogue::silent(address);
+        assert_eq!(again.reply(), "", "a blocked peer gets no banner");
+    });
+}
+
+/// The blocking strike to the first SYN that dies of it.
+#[test]
+fn a_block_bites_within_ten_milliseconds() {
+    let site = Site::new();
+    let daemon = site.daemon("--interface e0 --block-for 60s --block-max 60s");
+    let mut offender = site.open("192.0.2.66");
+    offender.expect(&[("EHLO offender.example", "250"), ("MAIL FROM:<a@far.example>", "250")]);
+    offend(&mut offender, 4);
+    // SYNs come all the time, as in an attack, so that the first that is dropped comes soon.
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let to: SocketAddr = SERVER.parse().unwrap();
+    std::thread::scope(|scope| {
+        let outside = &site.outside;
+        scope.spawn(move || {
+            outside.run(move || {
+                let until = Instant::now() + Duration::from_secs(10);
+                let mut sockets = Vec::new();
+                while stopped.try_recv().is_err() && Instant::now() < until {
+                    let socket =
+                        socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+                    socket.set_nonblocking(true).unwrap();
+                    socket.bind(&"192.0.2.66:0".parse::<SocketAddr>().unwrap().into()).unwrap();
+                    let _ = socket.connect(&to.into());
+                    sockets.push(socket);
+                    std::thread::sleep(Duration::from_micros(200));
+                }
+            });
+        });
+        std::thread::sleep(Duration::from_millis(50));
+        offender.send("RCPT TO:<someone@elsewhere.example>\r\n");
+        first_drop(&daemon);
+        stop.send(()).unwrap();
+    });
+    let after = first_drop(&daemon);
+    println!("from the strike that blocks to the first dropped packet: {after:?}");
+    assert!(after < Duration::from_millis(10), "{after:?}");
+}
+
+/// How long a block took to bite, as the daemon logs it.
+fn first_drop(daemon: &Daemon) -> Duration {
+    let line = eventually("the first drop", || {
+        let log = daemon.log();
+        log.lines().find(|line| line.contains("first packet") && line.contains("\"blocked\"")).map(str::to_owned)
+    });
+    let record: serde_json::Value = serde_json::from_str(&line).unwrap();
+    Duration::from_nanos(record["nanoseconds"].as_u64().unwrap())
+}
+
+/// Real packets of a host that has authenticated, whatever else was sent from its address.
+#[test]
+fn an_authenticated_host_is_never_dropped() {
+    let site = Site::new();
+    let server: SocketAddr = SERVER.parse().unwrap();
+    let (listener, kernel) = site.edge.run(move || {
+        let settings = KernelSettings {
+            interfaces: vec!["e0".to_owned()],
+            ports: vec![server.port()],
+            allow: Vec::new(),
+            prefixes: PrefixLengths::default(),
+            limit_rate: Rate::new(6, Duration::from_secs(60), 1),
+            max_peers: 100,
+            max_authenticated: 100,
+            trace: false,
+        };
+        let kernel = Kernel::load(&settings, LocalEnforcer::new(settings.limit_rate, 100)).unwrap();
+        (std::net::TcpListener::bind(server).unwrap(), kernel)
+    });
+    let enforcer = kernel.enforcer();
+    let peer = PeerKey::from(std::net::Ipv4Addr::new(192, 0, 2, 66));
+    let later = |seconds| boot_now().plus(Duration::from_secs(seconds));
+    let comes_in = || site.connect("192.0.2.66", Duration::from_millis(300)).is_ok();
+
+    enforcer.enforce(peer, Sanction::Blocked { until: later(60) }, boot_now());
+    assert!(!comes_in(), "blocked");
+    enforcer.authenticate(peer, later(60), boot_now());
+    assert!(comes_in(), "authenticated");
+    enforcer.enforce(peer, Sanction::Blocked { until: later(60) }, boot_now());
+    assert!((0..5).all(|_| comes_in()), "authenticated, and blocked again");
+    drop(listener);
+}

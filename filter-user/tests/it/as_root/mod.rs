@@ -1,0 +1,5 @@
+//! What needs root: a Postfix of its own, network namespaces, the kernel program.
+
+mod delivery;
+mod enforcement;
+mod kb_q255695;
