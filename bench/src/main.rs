@@ -240,7 +240,7 @@ fn relaygate_command(path: &PathBuf, options: &RatioOptions) -> Command {
         "--local-domain",
         "example.test",
     ]);
-    command.args(["--workers", "1", "--strikes-to-limit", "1000000000", "--strikes-to-block", "2000000000"]);
+    command.args(["--workers", "1", "--strikes-to-limit", "999999", "--strikes-to-block", "1000000"]);
     command.args(["--max-sessions", "20000", "--max-sessions-per-peer", "20000"]);
     command.args(&options.relaygate_argument);
     // A terminal that scrolls would be part of the measurement.
