@@ -16,6 +16,8 @@ pub struct Served {
     child: Child,
     /// Where it listens: the first address that it printed.
     pub address: SocketAddr,
+    /// All of them.
+    pub addresses: Vec<SocketAddr>,
 }
 
 /// How long a server may take until it listens.
@@ -31,9 +33,9 @@ impl Served {
             let _pinned = cpu.map(Pinned::to).transpose()?;
             command.spawn().with_context(|| format!("cannot start {program}"))?
         };
-        let listening = child.stdout.take().context("the child has no stdout").and_then(first_address);
+        let listening = child.stdout.take().context("the child has no stdout").and_then(announced);
         match listening {
-            Ok(address) => Ok(Self { child, address }),
+            Ok((address, addresses)) => Ok(Self { child, address, addresses }),
             Err(error) => {
                 let _ = child.kill();
                 let status = child.wait()?;
@@ -63,7 +65,7 @@ impl Drop for Served {
 }
 
 /// Waits for the line, and goes on emptying the pipe behind it, so that the server never waits for its reader.
-fn first_address(stdout: std::process::ChildStdout) -> anyhow::Result<SocketAddr> {
+fn announced(stdout: std::process::ChildStdout) -> anyhow::Result<(SocketAddr, Vec<SocketAddr>)> {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         let mut stdout = BufReader::new(stdout);
@@ -80,9 +82,14 @@ fn first_address(stdout: std::process::ChildStdout) -> anyhow::Result<SocketAddr
         while matches!(stdout.read(&mut scrap), Ok(length) if length > 0) {}
     });
     match receiver.recv_timeout(START) {
-        Ok(addresses) => {
-            let first = addresses.split(',').next().unwrap_or_default().trim();
-            first.parse().with_context(|| format!("it listens on {addresses:?}, which is no address"))
+        Ok(text) => {
+            let addresses: Vec<SocketAddr> = text
+                .split(',')
+                .map(|address| address.trim().parse())
+                .collect::<Result<_, _>>()
+                .with_context(|| format!("it listens on {text:?}, which are no addresses"))?;
+            let first = *addresses.first().context("it listens nowhere")?;
+            Ok((first, addresses))
         }
         Err(mpsc::RecvTimeoutError::Disconnected) => bail!("it closed its stdout without a word"),
         Err(mpsc::RecvTimeoutError::Timeout) => bail!("nothing in {START:?}"),

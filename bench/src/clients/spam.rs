@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::connection::{Connection, ConnectionError};
 use super::honest::message_text;
@@ -28,6 +28,8 @@ pub struct SpamRun {
     pub body: usize,
     /// For the connection and for each answer.
     pub patience: Duration,
+    /// For the whole run: no message is begun after that.
+    pub at_most: Duration,
 }
 
 /// What became of the run.
@@ -70,10 +72,12 @@ impl SpamRun {
     #[must_use]
     pub fn send(&self, progress: &AtomicU64) -> SpamOutcome {
         let next = AtomicU64::new(0);
+        let end = Instant::now() + self.at_most;
         let mut outcome = SpamOutcome::default();
         std::thread::scope(|scope| {
-            let senders: Vec<_> =
-                (0..self.at_once.max(1)).map(|_| scope.spawn(|| self.send_some(&next, progress))).collect();
+            let senders: Vec<_> = (0..self.at_once.max(1))
+                .map(|_| scope.spawn(|| self.send_some(&next, end, progress)))
+                .collect();
             for sender in senders {
                 match sender.join() {
                     Ok(part) => outcome.add(part),
@@ -84,11 +88,11 @@ impl SpamRun {
         outcome
     }
 
-    fn send_some(&self, next: &AtomicU64, progress: &AtomicU64) -> SpamOutcome {
+    fn send_some(&self, next: &AtomicU64, end: Instant, progress: &AtomicU64) -> SpamOutcome {
         let mut outcome = SpamOutcome::default();
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
-            if number >= self.messages {
+            if number >= self.messages || Instant::now() >= end {
                 return outcome;
             }
             outcome.tried += 1;

@@ -63,6 +63,7 @@ fn it_takes_everything_and_troubles_the_forged_sender_with_the_whole_of_it() {
         at_once: 4,
         body: 3000,
         patience: Duration::from_secs(5),
+        at_most: Duration::from_secs(30),
     };
     let outcome = run.send(&AtomicU64::new(0));
     assert_eq!((outcome.accepted, outcome.refused, outcome.unanswered), (25, 0, 0), "{outcome:?}");

@@ -1,6 +1,7 @@
 //! The command line: puts everything together; nobody imports it.
 
 pub mod check;
+pub mod demo;
 mod enforcement;
 pub mod exit_codes;
 pub mod explain;
@@ -24,6 +25,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Exi
         Some(("run", matches)) => run::run(matches),
         Some(("check", matches)) => check::run(matches),
         Some(("explain", matches)) => explain::run(matches),
+        Some(("demo", matches)) => demo::run_matches(matches),
+        Some(("demo-part", matches)) => demo::run_part(matches),
         Some(("man", _)) => pages::man(),
         Some(("completions", matches)) => pages::completions(matches),
         Some(("docs", _)) => pages::configuration(),
@@ -47,6 +50,8 @@ pub fn command() -> Command {
             Command::new("check").about("Says what would run with these settings, or what is wrong with them"),
         ))
         .subcommand(with_settings(explain::command()))
+        .subcommand(demo::command())
+        .subcommand(demo::part_command())
         .subcommand(
             Command::new("completions").about("Prints a completion script for a shell").arg(
                 Arg::new("shell").value_name("SHELL").required(true).value_parser(value_parser!(Shell)).help("The shell"),
