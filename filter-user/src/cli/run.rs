@@ -69,8 +69,13 @@ fn serve(config: Config) -> anyhow::Result<ExitCode> {
         register,
         OpenSessions::new(u32::try_from(config.max_sessions_per_peer).unwrap_or(u32::MAX)),
     ));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start a runtime")?;
-    runtime.block_on(Daemon { shared, directory, enforcement, metrics: Metrics::new() }.run(listening, &addresses))
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start a runtime")?;
+    runtime.block_on(
+        Daemon { shared, directory, enforcement, metrics: Metrics::new() }.run(listening, &addresses),
+    )
 }
 
 fn proxy_settings(config: &Config) -> anyhow::Result<ProxySettings> {
@@ -122,7 +127,8 @@ impl Daemon {
             Ok(true) => PROBE_INTERVAL,
             Ok(false) | Err(_) => PROBE_AGAIN,
         };
-        let workers = Workers::start(Arc::clone(&self.shared), listening).context("cannot start the workers")?;
+        let workers =
+            Workers::start(Arc::clone(&self.shared), listening).context("cannot start the workers")?;
         announce(addresses)?;
         if let Some(events) = self.enforcement.events() {
             tokio::spawn(events);
@@ -146,7 +152,10 @@ impl Daemon {
                 }
             }
         }
-        tracing::info!({ field::SESSIONS } = self.shared.sessions(), "stopping: sessions are let out, once more ends them now");
+        tracing::info!(
+            { field::SESSIONS } = self.shared.sessions(),
+            "stopping: sessions are let out, once more ends them now"
+        );
         let drained = tokio::task::spawn_blocking(move || workers.drain());
         tokio::select! {
             ended = drained => ended.context("the drain failed")?.context("a worker failed")?,

@@ -14,7 +14,10 @@ pub(super) fn start() -> anyhow::Result<SocketAddr> {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").context("no port for the sink")?;
     listener.set_nonblocking(true).context("no port for the sink")?;
     let address = listener.local_addr().context("no port for the sink")?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime for the sink")?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("no runtime for the sink")?;
     let serve = move || {
         let served = runtime.block_on(async {
             let listener = TcpListener::from_std(listener)?;

@@ -93,7 +93,9 @@ impl BackendError {
     #[must_use]
     pub fn reply(&self) -> Reply {
         match self {
-            Self::Unresolved { .. } | Self::Unavailable { .. } | Self::Refused { .. } => reply::BACKEND_UNAVAILABLE,
+            Self::Unresolved { .. } | Self::Unavailable { .. } | Self::Refused { .. } => {
+                reply::BACKEND_UNAVAILABLE
+            }
             Self::TimedOut { .. } => reply::BACKEND_TIMED_OUT,
             Self::Lost { .. } => reply::BACKEND_LOST,
             Self::Garbled { .. } => reply::BACKEND_GARBLED,
@@ -121,7 +123,8 @@ impl Backend {
             // knows it, so the probe says that it is itself.
             let own = backend.stream.local_addr().ok();
             if let Some(address) = own {
-                let client = TrueClient { address, local: backend.stream.peer_addr().ok(), helo: "", extended: true };
+                let client =
+                    TrueClient { address, local: backend.stream.peer_addr().ok(), helo: "", extended: true };
                 backend.send_proxy_header(&client).await?;
             }
         }
@@ -166,7 +169,12 @@ impl Backend {
     }
 
     /// Sends octets.
-    pub async fn send(&mut self, octets: &[u8], within: Duration, what: &'static str) -> Result<(), BackendError> {
+    pub async fn send(
+        &mut self,
+        octets: &[u8],
+        within: Duration,
+        what: &'static str,
+    ) -> Result<(), BackendError> {
         match timeout(within, self.stream.write_all(octets)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(BackendError::Lost { what }),
@@ -214,7 +222,9 @@ impl Backend {
         };
         let stream = match timeout(settings.dial_timeout, connecting).await {
             Ok(connected) => connected?,
-            Err(_) => return Err(BackendError::TimedOut { what: "the connection", after: settings.dial_timeout }),
+            Err(_) => {
+                return Err(BackendError::TimedOut { what: "the connection", after: settings.dial_timeout });
+            }
         };
         stream.set_nodelay(true).map_err(unavailable)?;
         Ok(Self { stream, received: Vec::new(), capabilities: Capabilities::default(), dirty: false })

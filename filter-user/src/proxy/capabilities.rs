@@ -38,7 +38,9 @@ impl Capabilities {
                 "SMTPUTF8" => found.smtputf8 = true,
                 "DSN" => found.dsn = true,
                 "SIZE" => {
-                    found.size = Some(words.next().and_then(|octets| octets.parse().ok()).filter(|&octets| octets > 0));
+                    found.size = Some(
+                        words.next().and_then(|octets| octets.parse().ok()).filter(|&octets| octets > 0),
+                    );
                 }
                 "XCLIENT" => found.xclient = words.map(str::to_ascii_uppercase).collect(),
                 _ => {}

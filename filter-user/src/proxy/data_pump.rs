@@ -46,7 +46,8 @@ impl Driver {
         loop {
             let mut at = 0;
             let needs_more = loop {
-                let handled = self.session.handle_data(service, &input[at..], &mut self.replies, Instant::now());
+                let handled =
+                    self.session.handle_data(service, &input[at..], &mut self.replies, Instant::now());
                 at += handled.consumed;
                 match handled.piece {
                     Piece::Read => break true,
@@ -74,7 +75,12 @@ impl Driver {
                             delivery.abandon();
                         }
                         self.end_message();
-                        self.worker.report.message(self.client.ip(), self.envelope.as_deref(), MessageEnd::Refused, octets);
+                        self.worker.report.message(
+                            self.client.ip(),
+                            self.envelope.as_deref(),
+                            MessageEnd::Refused,
+                            octets,
+                        );
                         break false;
                     }
                     Piece::End => {

@@ -151,7 +151,9 @@ impl Delivery {
                 self.open = false;
                 Word::Backend(answer)
             }
-            Ok(_) => self.lose(BackendError::Garbled { what: "the end of data", garbled: GarbledReply::NoCode }),
+            Ok(_) => {
+                self.lose(BackendError::Garbled { what: "the end of data", garbled: GarbledReply::NoCode })
+            }
             Err(error) => self.lose(error),
         }
     }
@@ -210,14 +212,20 @@ impl Delivery {
             backend.send(format!("{reset}{mail}{rcpt}").as_bytes(), within, "MAIL").await?;
         }
         if !reset.is_empty() {
-            let answer =
-                if pipelined { backend.reply(within, "RSET").await? } else { backend.ask(reset.as_bytes(), within, "RSET").await? };
+            let answer = if pipelined {
+                backend.reply(within, "RSET").await?
+            } else {
+                backend.ask(reset.as_bytes(), within, "RSET").await?
+            };
             if !answer.is_positive() {
                 return Err(BackendError::Refused { what: "RSET", summary: answer.summary() });
             }
         }
-        let of_mail =
-            if pipelined { backend.reply(within, "MAIL").await? } else { backend.ask(mail.as_bytes(), within, "MAIL").await? };
+        let of_mail = if pipelined {
+            backend.reply(within, "MAIL").await?
+        } else {
+            backend.ask(mail.as_bytes(), within, "MAIL").await?
+        };
         if !of_mail.is_positive() {
             if pipelined {
                 // It refuses RCPT too, for want of a MAIL; that answer says nothing to the client.
@@ -225,8 +233,11 @@ impl Delivery {
             }
             return sensible(of_mail, "MAIL");
         }
-        let of_rcpt =
-            if pipelined { backend.reply(within, "RCPT").await? } else { backend.ask(rcpt.as_bytes(), within, "RCPT").await? };
+        let of_rcpt = if pipelined {
+            backend.reply(within, "RCPT").await?
+        } else {
+            backend.ask(rcpt.as_bytes(), within, "RCPT").await?
+        };
         self.open = true;
         sensible(of_rcpt, "RCPT")
     }

@@ -155,7 +155,14 @@ mod tests {
     }
 
     fn mail(path: ReversePath<'_>) -> MailCommand<'_> {
-        MailCommand { path, size: Some(99), eight_bit: true, smtputf8: false, ret: Some("HDRS"), envid: Some("q1") }
+        MailCommand {
+            path,
+            size: Some(99),
+            eight_bit: true,
+            smtputf8: false,
+            ret: Some("HDRS"),
+            envid: Some("q1"),
+        }
     }
 
     #[test]

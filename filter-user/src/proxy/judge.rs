@@ -45,7 +45,9 @@ pub(super) fn judge<'a>(shared: &Shared, facts: &Facts, path: &ForwardPath<'a>) 
         Decision::Prohibited(Prohibition::NeverList | Prohibition::RerouteOff | Prohibition::NoGrant) => {
             prohibited(Strike::RelayAttempt)
         }
-        Decision::UnknownRecipient => Outcome::Refuse(reply::UNKNOWN_RECIPIENT, Some(Strike::UnknownRecipient)),
+        Decision::UnknownRecipient => {
+            Outcome::Refuse(reply::UNKNOWN_RECIPIENT, Some(Strike::UnknownRecipient))
+        }
         Decision::TryLater => Outcome::Refuse(reply::DIRECTORY_UNAVAILABLE, None),
     };
     Judgement { decision, outcome, disguise: placement.disguise() }

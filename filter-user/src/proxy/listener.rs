@@ -27,7 +27,9 @@ fn advice(error: &io::Error) -> &'static str {
         io::ErrorKind::PermissionDenied => {
             "; ports below 1024 need root or CAP_NET_BIND_SERVICE (systemd: AmbientCapabilities=CAP_NET_BIND_SERVICE)"
         }
-        io::ErrorKind::AddrNotAvailable => "; this host has no such address: see `ip address`, or choose another --listen",
+        io::ErrorKind::AddrNotAvailable => {
+            "; this host has no such address: see `ip address`, or choose another --listen"
+        }
         _ => "",
     }
 }

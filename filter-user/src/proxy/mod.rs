@@ -4,6 +4,7 @@
 mod backend;
 mod capabilities;
 mod clock;
+mod consult;
 mod data_pump;
 mod delivery;
 mod driver;
@@ -13,9 +14,12 @@ mod listener;
 mod offer;
 mod reply_reader;
 mod report;
+mod seat;
 mod shared;
 mod slots;
+mod strike;
 mod true_address;
+mod turn;
 mod worker;
 mod workers;
 

@@ -19,7 +19,8 @@ impl Offer {
     /// Offers what we and the backend both can.
     pub(super) fn new(settings: &ProxySettings, capabilities: Arc<Capabilities>) -> Self {
         let backend_bound = capabilities.size.flatten().unwrap_or(u64::MAX);
-        let limits = Limits { message_size: settings.limits.message_size.min(backend_bound), ..settings.limits };
+        let limits =
+            Limits { message_size: settings.limits.message_size.min(backend_bound), ..settings.limits };
         let service = |dsn| {
             let extensions = Extensions {
                 eight_bit_mime: capabilities.eight_bit_mime,

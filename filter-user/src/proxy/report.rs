@@ -19,8 +19,8 @@ use crate::peers::{Strike, Struck};
 use crate::policy::{Decision, Prohibition};
 use crate::smtp::{CloseReason, Offence, RcptCommand};
 use crate::telemetry::label::{
-    BackendFailure, Bound, Label as _, MessageOutcome, RecipientOutcome, SanctionKind, SessionEnd, SessionRefusal, StrikeKind,
-    TimeoutKind,
+    BackendFailure, Bound, Label as _, MessageOutcome, RecipientOutcome, SanctionKind, SessionEnd,
+    SessionRefusal, StrikeKind, TimeoutKind,
 };
 use crate::telemetry::{Metrics, Noted, RefusalLog, Summary, field};
 
@@ -104,7 +104,9 @@ impl Report {
         let end = match end {
             End::Closed(reason) => {
                 match reason {
-                    CloseReason::TooManyCommands => self.metrics.bounds_reached.of(Bound::Commands).increment(1),
+                    CloseReason::TooManyCommands => {
+                        self.metrics.bounds_reached.of(Bound::Commands).increment(1)
+                    }
                     CloseReason::TooManyErrors => self.metrics.bounds_reached.of(Bound::Errors).increment(1),
                     _ => {}
                 }
@@ -127,7 +129,13 @@ impl Report {
     }
 
     /// A recipient may not pass.
-    pub(super) fn refused(&self, peer: IpAddr, sender: &str, rcpt: &RcptCommand<'_>, judgement: &Judgement<'_>) {
+    pub(super) fn refused(
+        &self,
+        peer: IpAddr,
+        sender: &str,
+        rcpt: &RcptCommand<'_>,
+        judgement: &Judgement<'_>,
+    ) {
         let outcome = match judgement.decision {
             Decision::Route => RecipientOutcome::Routed,
             Decision::Relay(_) => RecipientOutcome::Relayed,
@@ -198,7 +206,13 @@ impl Report {
     }
 
     /// A message came to an end.
-    pub(super) fn message(&self, peer: IpAddr, envelope: Option<&Envelope>, end: MessageEnd<'_>, octets: u64) {
+    pub(super) fn message(
+        &self,
+        peer: IpAddr,
+        envelope: Option<&Envelope>,
+        end: MessageEnd<'_>,
+        octets: u64,
+    ) {
         let sender = envelope.map_or("", Envelope::sender);
         self.metrics.message_octets.increment(octets);
         let outcome = match end {

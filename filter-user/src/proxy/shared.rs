@@ -1,7 +1,6 @@
 //! What all workers share: the rules, the register of peers, the bounds over all sessions, and the way to reach every
 //! worker's sessions. Nothing here is locked for longer than one look.
 
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -139,10 +138,5 @@ impl Shared {
     pub(super) fn set_workers(&self, workers: Vec<UnboundedSender<Signal>>) {
         // Said twice, the first stands: workers are started once.
         let _ = self.workers.set(workers);
-    }
-
-    /// Whether its sessions are bounded as any other's: those on the allow-list are not.
-    pub(super) fn counts_sessions_of(&self, address: IpAddr) -> bool {
-        !self.register.is_allowed(address)
     }
 }

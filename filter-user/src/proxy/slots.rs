@@ -135,7 +135,8 @@ mod tests {
     fn a_reset_calls_the_sessions_of_that_peer_and_outranks_a_drain() {
         let mut slots = Slots::default();
         let now = Instant::now();
-        let (one, other) = (PeerKey::from(Ipv4Addr::new(192, 0, 2, 1)), PeerKey::from(Ipv4Addr::new(192, 0, 2, 2)));
+        let (one, other) =
+            (PeerKey::from(Ipv4Addr::new(192, 0, 2, 1)), PeerKey::from(Ipv4Addr::new(192, 0, 2, 2)));
         let (a, b, c) = (slots.insert(one, now), slots.insert(other, now), slots.insert(one, now));
         slots.call_peer(one, Call::Reset);
         slots.call_all(Call::Drain);

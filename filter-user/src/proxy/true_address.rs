@@ -99,7 +99,10 @@ mod tests {
     }
 
     fn takes(attributes: &[&str]) -> Capabilities {
-        Capabilities { xclient: attributes.iter().map(|name| (*name).to_owned()).collect(), ..Capabilities::default() }
+        Capabilities {
+            xclient: attributes.iter().map(|name| (*name).to_owned()).collect(),
+            ..Capabilities::default()
+        }
     }
 
     #[test]

@@ -9,20 +9,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::io::unix::AsyncFd;
-use tokio::net::TcpStream;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{LocalSet, spawn_local};
 
 use super::clock::boot_now;
-use super::driver::Driver;
+use super::driver::{Accepted, Driver};
 use super::envelope::Envelope;
 use super::listener::{accept, reset_at_close, send_now};
 use super::offer::Offer;
 use super::report::Report;
+use super::seat::Seat;
 use super::shared::{Shared, Signal};
 use super::slots::Slots;
 use crate::peers::Admission;
-use crate::smtp::{Reply, reply};
+use crate::smtp::reply;
 use crate::telemetry::label::SessionRefusal;
 
 /// How often overdue sessions are looked for: how much later than its deadline a session may end.
@@ -51,6 +51,10 @@ pub(super) struct Worker {
     pub(super) slots: RefCell<Slots>,
     pub(super) report: Report,
     offer: RefCell<Rc<Offer>>,
+    #[expect(
+        clippy::vec_box,
+        reason = "sessions hold envelopes boxed: they move between pool and session as pointers"
+    )]
     envelopes: RefCell<Vec<Box<Envelope>>>,
     buffers: RefCell<Vec<Vec<u8>>>,
     draining: Cell<bool>,
@@ -221,43 +225,32 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 fn admit(worker: &Rc<Worker>, socket: OwnedFd, client: SocketAddr, bound: Option<SocketAddr>) {
     let shared = &worker.shared;
     let client = SocketAddr::new(client.ip().to_canonical(), client.port());
-    let not_served = match shared.register.admit(client.ip(), boot_now()) {
+    match shared.register.admit(client.ip(), boot_now()) {
         Admission::Blocked => {
             reset_at_close(&socket);
             worker.report.not_served(client.ip(), SessionRefusal::Blocked);
             return;
         }
-        Admission::Limited => Some((SessionRefusal::Limited, reply::PEER_LIMITED)),
-        Admission::Admitted if !shared.open_session() => Some((SessionRefusal::MaxSessions, reply::TOO_MANY_SESSIONS)),
-        Admission::Admitted => None,
-    };
-    if let Some((why, reply)) = not_served {
-        turn_away(worker, &socket, client.ip(), why, reply);
-        return;
+        Admission::Limited => return turn_away(worker, &socket, client.ip(), SessionRefusal::Limited),
+        Admission::Admitted => {}
     }
     let peer = shared.register.key(client.ip());
-    let counted = shared.counts_sessions_of(client.ip());
-    if counted && !shared.open_sessions.open(peer) {
-        shared.close_session();
-        turn_away(worker, &socket, client.ip(), SessionRefusal::MaxSessionsPerPeer, reply::TOO_MANY_SESSIONS_OF_PEER);
-        return;
-    }
-    match TcpStream::from_std(socket.into()) {
-        Ok(stream) => {
-            let driver = Driver::new(Rc::clone(worker), stream, client, bound, peer, counted);
-            spawn_local(driver.run());
-        }
-        Err(error) => {
-            shared.close_session();
-            if counted {
-                shared.open_sessions.close(peer);
-            }
-            worker.report.accept_failed(&error);
-        }
+    let opened = match Seat::take(shared, client.ip(), peer) {
+        Ok(seat) => Driver::open(worker, Accepted { socket, client, local: bound, peer, seat }),
+        Err(why) => return turn_away(worker, &socket, client.ip(), why),
+    };
+    if let Err(error) = opened {
+        worker.report.accept_failed(&error);
     }
 }
 
-fn turn_away(worker: &Worker, socket: &OwnedFd, client: IpAddr, why: SessionRefusal, reply: Reply) {
+fn turn_away(worker: &Worker, socket: &OwnedFd, client: IpAddr, why: SessionRefusal) {
+    let reply = match why {
+        SessionRefusal::Blocked => reply::PEER_BLOCKED,
+        SessionRefusal::Limited => reply::PEER_LIMITED,
+        SessionRefusal::MaxSessions => reply::TOO_MANY_SESSIONS,
+        SessionRefusal::MaxSessionsPerPeer => reply::TOO_MANY_SESSIONS_OF_PEER,
+    };
     // One that does not take a line of text is not worth waiting for.
     let _ = send_now(socket, reply.line.as_bytes());
     worker.report.not_served(client, why);

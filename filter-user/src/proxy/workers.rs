@@ -51,7 +51,8 @@ pub struct Workers {
 impl Workers {
     /// Starts a thread for each worker.
     pub fn start(shared: Arc<Shared>, listening: Listening) -> io::Result<Self> {
-        let (senders, receivers): (Vec<_>, Vec<_>) = listening.of_workers.iter().map(|_| unbounded_channel()).unzip();
+        let (senders, receivers): (Vec<_>, Vec<_>) =
+            listening.of_workers.iter().map(|_| unbounded_channel()).unzip();
         shared.set_workers(senders);
         let mut threads = Vec::new();
         for (number, (listeners, signals)) in listening.of_workers.into_iter().zip(receivers).enumerate() {

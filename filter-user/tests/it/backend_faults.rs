@@ -43,7 +43,8 @@ fn deliver(address: SocketAddr) -> (&'static str, String) {
     if !reply.starts_with("354") {
         return ("DATA", reply);
     }
-    let body = "a line of the body, long enough to fill some buffers on the way to the backend\r\n".repeat(5000);
+    let body =
+        "a line of the body, long enough to fill some buffers on the way to the backend\r\n".repeat(5000);
     dialogue.send(format!("Subject: hello\r\n\r\n{body}.\r\n"));
     let reply = dialogue.reply();
     // The session goes on in any case.
@@ -57,7 +58,9 @@ fn a_backend_that_is_not_there() {
     let (at, reply) = deliver(daemon.address);
     assert_eq!(at, "RCPT");
     assert!(reply.starts_with("451 4.4.1"), "{reply}");
-    let nowhere = Daemon::start("--backend no-such-host.invalid:25 --local-domain example.test --backend-dial-timeout 3s");
+    let nowhere = Daemon::start(
+        "--backend no-such-host.invalid:25 --local-domain example.test --backend-dial-timeout 3s",
+    );
     assert!(deliver(nowhere.address).1.starts_with("451 4.4.1"));
 }
 

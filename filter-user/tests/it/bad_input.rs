@@ -28,14 +28,20 @@ const FLAGS: &str = "--backend sink: --local-domain example.test";
 
 #[test]
 fn an_unknown_flag_names_the_nearest() {
-    assert_says(&refusal(&["run", "--backend", "sink:", "--strikes-to-blok", "3"]), &["--strikes-to-blok", "--strikes-to-block"]);
+    assert_says(
+        &refusal(&["run", "--backend", "sink:", "--strikes-to-blok", "3"]),
+        &["--strikes-to-blok", "--strikes-to-block"],
+    );
 }
 
 #[test]
 fn an_unknown_key_names_line_and_nearest() {
     let folder = tempfile::tempdir().unwrap();
     let path = file(folder.path(), "relaygate.toml", "backend = \"sink:\"\n\nblock-fro = \"5m\"\n");
-    assert_says(&refusal(&["run", "--config", path.to_str().unwrap()]), &["relaygate.toml:3", "block-fro", "block-for"]);
+    assert_says(
+        &refusal(&["run", "--config", path.to_str().unwrap()]),
+        &["relaygate.toml:3", "block-fro", "block-for"],
+    );
 }
 
 #[test]
@@ -48,9 +54,11 @@ fn a_mailbox_file_that_is_not_there_or_malformed_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("nowhere");
     let arguments = |path: &str| {
-        ["run", "--backend", "sink:", "--local-domain", "example.test", "--mailboxes", path].map(str::to_owned)
+        ["run", "--backend", "sink:", "--local-domain", "example.test", "--mailboxes", path]
+            .map(str::to_owned)
     };
-    let said = |path: &std::path::Path| refusal(&arguments(path.to_str().unwrap()).each_ref().map(String::as_str));
+    let said =
+        |path: &std::path::Path| refusal(&arguments(path.to_str().unwrap()).each_ref().map(String::as_str));
     assert_says(&said(&missing), &["nowhere", "No such file"]);
     let malformed = file(folder.path(), "mailboxes", "user\n# a comment\nuser@@example.test\n");
     assert_says(&said(&malformed), &["mailboxes", "3", "user@@example.test"]);
@@ -85,7 +93,10 @@ fn a_malformed_mailbox_file_at_reload_leaves_the_old_one_in_force() {
 fn a_port_in_use_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    assert_says(&refusal(&["run", "--backend", "sink:", "--listen", &address]), &[&address, "in use", "--listen"]);
+    assert_says(
+        &refusal(&["run", "--backend", "sink:", "--listen", &address]),
+        &[&address, "in use", "--listen"],
+    );
 
     let daemon = Daemon::start(FLAGS);
     let address = daemon.address.to_string();
@@ -98,7 +109,10 @@ fn a_port_in_use_is_named() {
 
 #[test]
 fn an_unknown_interface_is_named() {
-    assert_says(&refusal(&["run", "--backend", "sink:", "--interface", "eth-nowhere"]), &["eth-nowhere", "lo"]);
+    assert_says(
+        &refusal(&["run", "--backend", "sink:", "--interface", "eth-nowhere"]),
+        &["eth-nowhere", "lo"],
+    );
 }
 
 /// After whatever was done to it, the daemon serves the next client.
@@ -199,7 +213,8 @@ fn a_thousand_pipelined_recipients() {
 
 #[test]
 fn a_peer_that_stops_reading() {
-    let mut daemon = Daemon::start(&format!("{PATIENT} --write-timeout 1s --max-errors 1000000 --max-commands 1000000"));
+    let mut daemon =
+        Daemon::start(&format!("{PATIENT} --write-timeout 1s --max-errors 1000000 --max-commands 1000000"));
     let mut dialogue = Dialogue::open(daemon.address);
     dialogue.stream.set_write_timeout(Some(Duration::from_secs(3))).unwrap();
     // Replies pile up until neither side takes more; then the write time-out ends it.

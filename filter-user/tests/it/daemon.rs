@@ -79,7 +79,9 @@ impl Daemon {
             .unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let Some(address) = line.trim().strip_prefix("listening on ").and_then(|list| list.split(", ").next()) else {
+        let Some(address) =
+            line.trim().strip_prefix("listening on ").and_then(|list| list.split(", ").next())
+        else {
             let _ = child.kill();
             panic!("relaygate did not start: {line:?}\n{}", std::fs::read_to_string(&log).unwrap());
         };

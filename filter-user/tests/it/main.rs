@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where, and fails")]
 
 mod as_root;
-mod bad_input;
 mod backend_faults;
+mod bad_input;
 mod configs;
 mod daemon;
 mod decisions;

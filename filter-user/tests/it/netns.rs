@@ -53,7 +53,14 @@ impl Namespace {
     }
 
     /// A link to another namespace, both ends up, with these addresses (`192.0.2.1/24`).
-    pub(crate) fn link(&self, name: &str, addresses: &[&str], other: &Namespace, other_name: &str, others: &[&str]) {
+    pub(crate) fn link(
+        &self,
+        name: &str,
+        addresses: &[&str],
+        other: &Namespace,
+        other_name: &str,
+        others: &[&str],
+    ) {
         self.ip(&format!("link add {name} type veth peer name {other_name} netns {}", other.tid));
         for (namespace, name, addresses) in [(self, name, addresses), (other, other_name, others)] {
             for address in addresses {

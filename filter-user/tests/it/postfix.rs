@@ -66,12 +66,12 @@ impl Postfix {
             chown(root.join(name), Some(owner.uid.as_raw()), Some(owner.gid.as_raw())).unwrap();
         }
         let port = free_port();
-        let mut main = format!(
+        let mut main = String::from(
             "compatibility_level = 3.6\n\
-             queue_directory = {{folder}}/queue\n\
-             data_directory = {{folder}}/data\n\
-             maillog_file_prefixes = {{folder}}\n\
-             maillog_file = {{folder}}/log/mail\n\
+             queue_directory = {folder}/queue\n\
+             data_directory = {folder}/data\n\
+             maillog_file_prefixes = {folder}\n\
+             maillog_file = {folder}/log/mail\n\
              myhostname = mail.example.test\n\
              inet_interfaces = 127.0.0.1\n\
              inet_protocols = ipv4\n\
@@ -81,7 +81,7 @@ impl Postfix {
              smtpd_client_connection_count_limit = 0\n\
              smtputf8_enable = yes\n\
              default_process_limit = 60\n\
-             notify_classes =\n"
+             notify_classes =\n",
         );
         let _ = write!(main, "{settings}");
         let main = main
@@ -209,7 +209,10 @@ impl SmtpSink {
 
     /// What was taken, each with smtp-sink's own headers (X-Mail-Args and the like) before it.
     pub(crate) fn messages(&self) -> Vec<String> {
-        files(self.folder.path()).iter().map(|path| String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned()).collect()
+        files(self.folder.path())
+            .iter()
+            .map(|path| String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned())
+            .collect()
     }
 }
 

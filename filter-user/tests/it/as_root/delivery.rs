@@ -49,7 +49,10 @@ fn two_thousand_messages_by_smtp_source() {
         assert_eq!(body(message), body(&reference), "a body differs");
         let text = String::from_utf8_lossy(message);
         let to = text.lines().find_map(|line| line.strip_prefix("X-Original-To: ")).map(str::to_owned);
-        assert!(recipients.insert(to.expect("Postfix says to whom it delivered")), "a message was delivered twice");
+        assert!(
+            recipients.insert(to.expect("Postfix says to whom it delivered")),
+            "a message was delivered twice"
+        );
     }
     assert_eq!(delivered.len(), MESSAGES + 1);
     assert_eq!(recipients.iter().filter(|to| to.contains("user@example.test")).count(), MESSAGES);
@@ -84,7 +87,11 @@ fn dots_and_long_lines_arrive_as_they_were_sent() {
     }
     let delivered = eventually("both deliveries", || Some(postfix.delivered()).filter(|all| all.len() == 2));
     assert_eq!(body(&delivered[0]), body(&delivered[1]));
-    assert!(body(&delivered[0]).starts_with(b".\n..\n.leading\n"), "{:?}", String::from_utf8_lossy(&body(&delivered[0])[..40]));
+    assert!(
+        body(&delivered[0]).starts_with(b".\n..\n.leading\n"),
+        "{:?}",
+        String::from_utf8_lossy(&body(&delivered[0])[..40])
+    );
 }
 
 #[test]
@@ -119,10 +126,10 @@ fn several_messages_and_recipients_in_one_session() {
     dialogue.expect(&[("EHLO a.example", "250")]);
     for round in 0..3 {
         // All in one write, a refused recipient among them, and the next transaction behind the dot.
-        dialogue.send(format!(
+        dialogue.send(
             "MAIL FROM:<>\r\nRCPT TO:<one@example.test>\r\nRCPT TO:<nobody@example.test>\r\n\
-             RCPT TO:<TWO@Example.TEST>\r\nRCPT TO:<three@example.test>\r\nDATA\r\n"
-        ));
+             RCPT TO:<TWO@Example.TEST>\r\nRCPT TO:<three@example.test>\r\nDATA\r\n",
+        );
         let replies: Vec<_> = (0..6).map(|_| dialogue.reply()[..3].to_owned()).collect();
         assert_eq!(replies, ["250", "250", "550", "250", "250", "354"], "round {round}");
         dialogue.send(format!("Subject: round {round}\r\n\r\nhello\r\n.\r\nRSET\r\n"));

@@ -77,7 +77,10 @@ impl Site {
 
 fn offend(dialogue: &mut Dialogue, times: usize) {
     for _ in 0..times {
-        assert_eq!(dialogue.say("RCPT TO:<someone@elsewhere.example>"), "550 5.7.1 relaying is prohibited\r\n");
+        assert_eq!(
+            dialogue.say("RCPT TO:<someone@elsewhere.example>"),
+            "550 5.7.1 relaying is prohibited\r\n"
+        );
     }
 }
 
@@ -151,7 +154,8 @@ fn the_story(site: &Site, attacker: &str, bystander: &str, in_kernel: bool) {
     assert!(blocked.elapsed() < BLOCK, "the machine is too slow for this test");
     let until = Instant::now() + BLOCK + Duration::from_secs(20);
     loop {
-        let banner = site.connect(attacker, Duration::from_millis(500)).map(|stream| Dialogue::over(stream).reply());
+        let banner =
+            site.connect(attacker, Duration::from_millis(500)).map(|stream| Dialogue::over(stream).reply());
         if banner.is_ok_and(|banner| banner.starts_with("220 ")) {
             break;
         }
@@ -173,13 +177,15 @@ fn the_allowed(site: &Site) {
 /// What bpftool says of the counters' map: the sum over all CPUs of the counter at this index.
 fn bpftool_counter(site: &Site, index: usize) -> u64 {
     site.edge.run(move || {
-        let output = Command::new("bpftool").args(["-j", "map", "dump", "name", "COUNTERS"]).output().unwrap();
+        let output =
+            Command::new("bpftool").args(["-j", "map", "dump", "name", "COUNTERS"]).output().unwrap();
         assert!(output.status.success(), "bpftool: {}", String::from_utf8_lossy(&output.stderr));
         let dump: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         let octets = |value: &serde_json::Value| -> u64 {
             let octets = value.as_array().unwrap().iter();
             octets.rev().fold(0, |number, octet| {
-                number << 8 | u64::from_str_radix(octet.as_str().unwrap().trim_start_matches("0x"), 16).unwrap()
+                number << 8
+                    | u64::from_str_radix(octet.as_str().unwrap().trim_start_matches("0x"), 16).unwrap()
             })
         };
         let entries = dump.as_array().unwrap();
@@ -197,7 +203,8 @@ fn in_the_kernel() {
     the_allowed(&site);
 
     // The counters of the metrics page and those that bpftool reads are the same.
-    let counter = filter_common::Counter::ALL.iter().find(|counter| counter.name() == "dropped_blocked").unwrap();
+    let counter =
+        filter_common::Counter::ALL.iter().find(|counter| counter.name() == "dropped_blocked").unwrap();
     let series = format!("relaygate_kernel_packets_total{{counter=\"{}\"}}", counter.name());
     eventually("agreement of page and bpftool", || {
         let page = metric(&site.metrics(), &series);
@@ -280,7 +287,9 @@ fn a_block_bites_within_ten_milliseconds() {
 fn first_drop(daemon: &Daemon) -> Duration {
     let line = eventually("the first drop", || {
         let log = daemon.log();
-        log.lines().find(|line| line.contains("first packet") && line.contains("\"blocked\"")).map(str::to_owned)
+        log.lines()
+            .find(|line| line.contains("first packet") && line.contains("\"blocked\""))
+            .map(str::to_owned)
     });
     let record: serde_json::Value = serde_json::from_str(&line).unwrap();
     Duration::from_nanos(record["nanoseconds"].as_u64().unwrap())
