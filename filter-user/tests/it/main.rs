@@ -7,6 +7,7 @@ mod backend_faults;
 mod configs;
 mod daemon;
 mod decisions;
+mod demo;
 mod dialogue;
 mod netns;
 mod packets;
