@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use crate::process::{self, cargo};
-use crate::{docs, layers, tidy};
+use crate::{docs, doctor, ebpf, layers, tidy};
 
 /// Tests that need root stand in a module of this name, in unit tests as in `tests/it`.
 const AS_ROOT: &str = "test(/(^|::)as_root::/)";
@@ -15,7 +15,7 @@ const AS_ROOT: &str = "test(/(^|::)as_root::/)";
 /// How the gate is run.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Leave out the tests that need root, and say which these are.
+    /// Leave out what needs root, or tools that only root can install, and say what that is.
     #[arg(long)]
     unprivileged: bool,
     /// Rewrite the committed snapshots and pages instead of comparing with them; review the difference.
@@ -68,10 +68,15 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     result
 }
 
-/// The cheap ones first.
+/// What is needed, then the cheap ones first.
 fn steps(options: &Options) -> Vec<Step> {
     let &Options { unprivileged, bless } = options;
-    vec![
+    let mut steps = Vec::new();
+    if process::is_root() && !unprivileged {
+        // So that a fresh machine needs nothing but a Rust toolchain.
+        steps.push(Step::new("doctor", || doctor::run(true)));
+    }
+    steps.extend([
         Step::cargo("format", &["fmt", "--all", "--check"]),
         Step::new("tidy", tidy::run),
         Step::new("layers", layers::run),
@@ -98,7 +103,12 @@ fn steps(options: &Options) -> Vec<Step> {
         Step::new("pages", move || docs::run(!bless)),
         Step::new("tests", move || tests(unprivileged, bless)),
         Step::cargo("doc tests", &["test", "--quiet", "--doc", "--workspace"]),
-    ]
+    ]);
+    if !unprivileged {
+        // Who may not install the BPF toolchain builds and tests with the committed object.
+        steps.push(Step::new("kernel object", || ebpf::run(true)));
+    }
+    steps
 }
 
 fn tests(unprivileged: bool, bless: bool) -> anyhow::Result<()> {
@@ -123,6 +133,9 @@ fn say_what_was_left_out() -> anyhow::Result<()> {
         "-E",
         AS_ROOT,
     ]))?;
+    eprintln!(
+        "left out: whether the committed kernel object is what its sources give (cargo xtask ebpf --check)"
+    );
     if list.trim().is_empty() {
         eprintln!("no test needs root: none was left out");
     } else {

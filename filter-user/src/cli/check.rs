@@ -8,18 +8,19 @@ use clap::ArgMatches;
 
 use super::exit_codes::UsageError;
 use crate::config::{Config, Effective, Origin};
-use crate::lookup::MailboxFile;
+use crate::lookup::Directory;
 
 /// Checks, and prints what would run.
 pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let (config, settings) = Config::load_shown(matches)?;
-    if let Some(file) = &config.mailboxes {
-        MailboxFile::load(file, &config.local_domains, config.local_part_case_sensitive)?;
-    }
+    let directory = match &config.mailboxes {
+        Some(file) => Directory::from_file(file, &config.local_domains, config.local_part_case_sensitive)?,
+        None => Directory::none(),
+    };
     for interface in &config.interfaces {
         check_interface(interface)?;
     }
-    print(&mut std::io::stdout().lock(), &config, &settings).context("cannot print")?;
+    print(&mut std::io::stdout().lock(), &config, &settings, &directory).context("cannot print")?;
     for warning in config.warnings() {
         eprintln!("warning: {warning}");
     }
@@ -43,7 +44,12 @@ pub fn check_interface(interface: &str) -> Result<(), UsageError> {
 }
 
 /// Every setting as it stands; what was set is marked with its place.
-fn print(out: &mut dyn Write, config: &Config, settings: &[Effective]) -> std::io::Result<()> {
+fn print(
+    out: &mut dyn Write,
+    config: &Config,
+    settings: &[Effective],
+    directory: &Directory,
+) -> std::io::Result<()> {
     writeln!(out, "relaygate {} would run with", env!("CARGO_PKG_VERSION"))?;
     let name_width = settings.iter().map(|setting| setting.name.len()).max().unwrap_or(0);
     for setting in settings {
@@ -57,6 +63,9 @@ fn print(out: &mut dyn Write, config: &Config, settings: &[Effective]) -> std::i
             Origin::Default => writeln!(out, "  {name:name_width$}  {value}")?,
             _ => writeln!(out, "  {name:name_width$}  {value}  ({origin})")?,
         }
+    }
+    if directory.is_configured() {
+        writeln!(out, "The mailbox file has {} entries.", directory.len())?;
     }
     let home = if config.interfaces.is_empty() {
         "when connections are accepted: no interface is set".to_owned()

@@ -8,11 +8,11 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Arg, ArgMatches, Command, value_parser};
 
-use super::exit_codes::UsageError;
-use crate::address::{Domain, ForwardPath, Mailbox};
+use crate::address::{ForwardPath, PathError, ReversePath};
 use crate::config::Config;
-use crate::lookup::MailboxFile;
-use crate::policy::{Decision, DirectoryAnswer, Facts, Policy, Prohibition};
+use crate::lookup::Directory;
+use crate::policy::{Decision, Facts, Policy, Row, Step};
+use crate::smtp::reply;
 
 /// The subcommand, without the settings.
 #[must_use]
@@ -38,94 +38,133 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let asked =
         |name: &str| matches.get_one::<String>(name).with_context(|| format!("no --{name} was given"));
     let peer = *matches.get_one::<IpAddr>("peer").context("no --peer was given")?;
+    let (from, to) = (bracketed(asked("from")?), bracketed(asked("to")?));
     let directory = match &config.mailboxes {
-        Some(file) => Some(MailboxFile::load(file, &config.local_domains, config.local_part_case_sensitive)?),
-        None => None,
+        Some(file) => Directory::from_file(file, &config.local_domains, config.local_part_case_sensitive)?,
+        None => Directory::none(),
     };
-    let to = asked("to")?;
-    let path = forward_path(to)?;
-    let facts = Facts { peer, local: None };
     let policy = Policy::new(&config.policy_settings());
-    let placement = policy.place(&path);
-    let said = match (placement.asks_directory(), &directory) {
-        (Some(mailbox), Some(directory)) => directory.answer(&mailbox),
-        _ => DirectoryAnswer::NotAsked,
-    };
-    let decision = policy.decide(&facts, &placement, said);
+    let (steps, answer) = explain(&policy, &directory, peer, &from, &to);
 
+    let mut lines = vec![format!("peer    {peer}"), format!("from    {from}"), format!("to      {to}")];
+    lines.extend(steps.iter().map(Step::to_string));
+    lines.push(format!("answer  {answer}"));
     let mut out = std::io::stdout().lock();
-    let mut say = |label: &str, text: &str| writeln!(out, "{label:<10} {text}").context("cannot print");
-    say("peer", &peer.to_string())?;
-    say("from", &bracketed(asked("from")?))?;
-    say("to", &bracketed(to))?;
-    if placement.asks_directory().is_some() {
-        say("directory", directory_said(said))?;
-    }
-    say("answer", answer(&decision))?;
+    writeln!(out, "{}", lines.join("\n")).context("cannot print")?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Reads a recipient as people write it: with or without angle brackets.
-fn forward_path(text: &str) -> Result<ForwardPath<'_>, UsageError> {
-    let inner = text.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')).unwrap_or(text);
-    if inner.eq_ignore_ascii_case("postmaster") {
-        return Ok(ForwardPath::Postmaster);
+/// The steps, and the answer in words with the reply that a client would get.
+fn explain(
+    policy: &Policy,
+    directory: &Directory,
+    peer: IpAddr,
+    from: &str,
+    to: &str,
+) -> (Vec<Step>, String) {
+    // The command line is UTF-8: an address beyond ASCII stands for a message that was given SMTPUTF8.
+    let smtputf8 = !from.is_ascii() || !to.is_ascii();
+    if let Err(error) = whole(ReversePath::parse(from.as_bytes(), smtputf8)) {
+        return (Vec::new(), format!("501 5.1.7 the sender is no path: {error}"));
     }
-    match inner.rsplit_once('@') {
-        Some((local_part, domain)) if !local_part.is_empty() && !domain.is_empty() => {
-            Ok(ForwardPath::Mailbox(Mailbox { local_part, domain: Domain::Name(domain), text: inner }))
+    let path = match whole(ForwardPath::parse(to.as_bytes(), smtputf8)) {
+        Ok(path) => path,
+        Err(error) => {
+            let step = Step { row: Row::Syntax, fits: true, detail: error.to_string() };
+            return (vec![step], format!("501 5.1.3 the recipient is no path: {error}"));
         }
-        _ => Err(UsageError(format!("--to {text:?}: expected local-part@domain"))),
+    };
+    let routed = path.text().len() + 2 < to.len();
+    let route =
+        if routed { format!("dropped, <{}> is judged", path.text()) } else { "there is none".to_owned() };
+    let mut steps = vec![
+        Step { row: Row::Syntax, fits: false, detail: format!("{to} is a path") },
+        Step { row: Row::SourceRoute, fits: routed, detail: route },
+    ];
+    let facts = Facts { peer, local: None };
+    let (decision, further) = policy.explain(&facts, &path, |mailbox| directory.answer(mailbox));
+    steps.extend(further);
+    (steps, answer(decision))
+}
+
+/// A path with nothing behind it.
+fn whole<T>(parsed: Result<(T, &[u8]), PathError>) -> Result<T, PathError> {
+    match parsed? {
+        (path, []) => Ok(path),
+        (_, _) => Err(PathError::NoClosingBracket),
     }
 }
 
+/// As people write it, and as SMTP does.
 fn bracketed(text: &str) -> String {
     if text.starts_with('<') { text.to_owned() } else { format!("<{text}>") }
 }
 
-fn directory_said(said: DirectoryAnswer) -> &'static str {
-    match said {
-        DirectoryAnswer::Known => "knows this mailbox",
-        DirectoryAnswer::WholeDomain => "takes every mailbox of this domain",
-        DirectoryAnswer::Unknown => "does not know this mailbox",
-        DirectoryAnswer::Unavailable => "cannot answer now",
-        DirectoryAnswer::NotAsked => "none is set: the backend's own answer to RCPT decides",
-    }
-}
-
-fn answer(decision: &Decision) -> &'static str {
-    match decision {
-        Decision::Route => "route: the recipient is local",
-        Decision::Relay(_) => "relay: the session has a grant",
-        Decision::Prohibited(Prohibition::Disguised) => {
-            "550 5.7.1 relaying is prohibited: the address is disguised"
+fn answer(decision: Decision) -> String {
+    let reply = match decision {
+        Decision::Route | Decision::Relay(_) => {
+            return format!("{decision}: the backend's own answer to RCPT is passed on");
         }
-        Decision::Prohibited(Prohibition::NeverList) => {
-            "550 5.7.1 relaying is prohibited: the peer is on the never-list"
-        }
-        Decision::Prohibited(Prohibition::RerouteOff) => "550 5.7.1 relaying is prohibited: reroute is off",
-        Decision::Prohibited(Prohibition::NoGrant) => {
-            "550 5.7.1 relaying is prohibited: the session has no grant"
-        }
-        Decision::UnknownRecipient => "550 5.1.1 unknown recipient",
-        Decision::TryLater => "451 4.3.0 try later: the directory cannot answer now",
-    }
+        Decision::Prohibited(_) => reply::RELAYING_PROHIBITED,
+        Decision::UnknownRecipient => reply::UNKNOWN_RECIPIENT,
+        Decision::TryLater => reply::DIRECTORY_UNAVAILABLE,
+    };
+    format!("{decision}: {}", reply.line.trim_end())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::PolicySettings;
+
+    /// The row that ended the decision, and the answer.
+    fn asked(from: &str, to: &str) -> (u8, String) {
+        let policy = Policy::new(&PolicySettings {
+            local_domains: vec!["example.org".to_owned()],
+            reroute: true,
+            relay_networks: vec!["10.0.0.0/8".parse().unwrap()],
+            ..PolicySettings::default()
+        });
+        let peer = "192.0.2.7".parse().unwrap();
+        let (steps, answer) = explain(&policy, &Directory::none(), peer, &bracketed(from), &bracketed(to));
+        (steps.last().map_or(0, |step| step.row.number()), answer)
+    }
 
     #[test]
-    fn a_recipient_is_read_with_or_without_brackets() {
-        for text in ["a@example.org", "<a@example.org>"] {
-            assert!(
-                matches!(forward_path(text), Ok(ForwardPath::Mailbox(mailbox)) if mailbox.local_part == "a")
-            );
+    fn the_answer_comes_with_the_row_that_fits_and_the_reply() {
+        let rows = [
+            ("a@far.example", "", 1, "501 5.1.3 the recipient is no path: recipient is empty"),
+            ("a@far.example", "b@example.org.", 1, "501 5.1.3 "),
+            ("a@far.example", "<b@example.org> x", 1, "501 5.1.3 "),
+            ("two words", "b@example.org", 0, "501 5.1.7 "),
+            ("", "postmaster", 3, "route: "),
+            ("<>", "<Postmaster>", 3, "route: "),
+            (
+                "a@far.example",
+                "victim%far.example@example.org",
+                4,
+                "prohibited (disguised address): 550 5.7.1 ",
+            ),
+            ("a@far.example", "b@example.org", 8, "route: the backend's own answer to RCPT is passed on"),
+            (
+                "a@far.example",
+                "@hop.example:b@far.example",
+                11,
+                "prohibited (no grant): 550 5.7.1 relaying is prohibited",
+            ),
+            ("m\u{fc}ller@far.example", "b@far.example", 11, "prohibited (no grant): "),
+        ];
+        for (from, to, row, wanted) in rows {
+            let (number, answer) = asked(from, to);
+            assert!(number == row && answer.starts_with(wanted), "{from} {to}: row {number}, {answer}");
         }
-        assert!(matches!(forward_path("<Postmaster>"), Ok(ForwardPath::Postmaster)));
-        for text in ["", "a", "@example.org", "a@", "<>"] {
-            assert!(forward_path(text).is_err(), "{text:?}");
-        }
+    }
+
+    #[test]
+    fn a_source_route_is_told() {
+        let policy = Policy::new(&PolicySettings::default());
+        let peer = "192.0.2.7".parse().unwrap();
+        let (steps, _) = explain(&policy, &Directory::none(), peer, "<>", "<@hop.example:b@far.example>");
+        assert_eq!(steps[1].to_string(), "row  2  yes  a source route: dropped, <b@far.example> is judged");
     }
 }

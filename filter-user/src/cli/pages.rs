@@ -119,6 +119,18 @@ mod tests {
     }
 
     #[test]
+    fn every_bound_has_a_metric() {
+        use crate::telemetry::label::{Bound, Label, SessionRefusal};
+        for name in TABLE.iter().map(|setting| setting.row().name).filter(|name| name.starts_with("max-")) {
+            let value = name.replace('-', "_");
+            let counted =
+                Bound::NAMES.contains(&value.as_str()) || SessionRefusal::NAMES.contains(&value.as_str());
+            // Who is forgotten at that bound is nobody's loss; how near it is, the gauge says.
+            assert!(counted || name == "max-peers", "{name}: no metric counts how often it is reached");
+        }
+    }
+
+    #[test]
     fn the_example_in_the_page_is_a_configuration() {
         let page = configuration_page();
         let (_, rest) = page.split_once("```toml\n").unwrap();

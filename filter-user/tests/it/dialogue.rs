@@ -38,6 +38,11 @@ impl Dialogue {
         self.stream.write_all(octets.as_ref()).unwrap();
     }
 
+    /// Connects and reads the first reply; empty where there is none, because the connection is reset.
+    pub(crate) fn first_reply(address: SocketAddr) -> String {
+        TcpStream::connect(address).map_or_else(|_| String::new(), |stream| Self::over(stream).reply())
+    }
+
     /// Reads one reply, all lines of it; empty at the end of the connection.
     pub(crate) fn reply(&mut self) -> String {
         let mut text = String::new();
@@ -56,6 +61,14 @@ impl Dialogue {
     pub(crate) fn say(&mut self, line: &str) -> String {
         self.send(format!("{line}\r\n"));
         self.reply()
+    }
+
+    /// Sends a line to who may have hung up, reads what comes: nothing then.
+    pub(crate) fn try_say(&mut self, line: &str) -> String {
+        match self.stream.write_all(format!("{line}\r\n").as_bytes()) {
+            Ok(()) => self.reply(),
+            Err(_) => String::new(),
+        }
     }
 
     /// Says lines, expecting the beginning of each reply.

@@ -26,6 +26,7 @@ impl Postfix {
     pub(crate) fn proper() -> Self {
         Self::start(
             "mydestination =\n\
+             mynetworks =\n\
              virtual_mailbox_domains = example.test\n\
              virtual_mailbox_base = {folder}/mail\n\
              virtual_mailbox_maps = static:all/\n\
@@ -46,7 +47,8 @@ impl Postfix {
              bounce_size_limit = 1000000\n\
              default_transport = smtp:[{}]:{}\n\
              relay_transport = $default_transport\n\
-             smtpd_relay_restrictions = permit, reject\n",
+             mynetworks = 0.0.0.0/0\n\
+             smtpd_relay_restrictions = permit_mynetworks, reject_unauth_destination\n",
             victim.ip(),
             victim.port(),
         ))
@@ -71,7 +73,6 @@ impl Postfix {
              maillog_file_prefixes = {{folder}}\n\
              maillog_file = {{folder}}/log/mail\n\
              myhostname = mail.example.test\n\
-             mynetworks =\n\
              inet_interfaces = 127.0.0.1\n\
              inet_protocols = ipv4\n\
              smtp_dns_support_level = disabled\n\

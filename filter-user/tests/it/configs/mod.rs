@@ -164,3 +164,34 @@ fn help_version_and_pages_are_no_errors() {
         assert!(output.status.success() && !output.stdout.is_empty(), "{arguments:?}: {output:?}");
     }
 }
+
+#[test]
+fn explain_prints_the_steps_and_the_answer() {
+    let output = relaygate(&["explain", "--config", "mailboxes.toml", "--peer", "192.0.2.7"])
+        .args(["--from", "forged@victim.example", "--to", "carol@example.test"])
+        .output()
+        .unwrap();
+    let printed = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(
+        printed.contains("row  6  yes  domain is ours, directory does not know the mailbox"),
+        "{printed}"
+    );
+    assert!(printed.ends_with("answer  unknown recipient: 550 5.1.1 unknown recipient\n"), "{printed}");
+}
+
+#[test]
+fn an_address_of_metrics_that_is_in_use_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output =
+        relaygate(&["run", "--backend", "sink:", "--listen", "127.0.0.1:0", "--metrics-listen", &address])
+            .output()
+            .unwrap();
+    let printed = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(
+        printed.contains(&format!("metrics-listen = {address}: ")) && printed.contains("in use"),
+        "{printed}"
+    );
+}

@@ -15,7 +15,7 @@ use super::kernel::{LIMIT, is_left_out, now, settings};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-fn load(change: impl FnOnce(&mut KernelSettings)) -> Result<Kernel, KernelError> {
+pub(super) fn load(change: impl FnOnce(&mut KernelSettings)) -> Result<Kernel, KernelError> {
     let mut settings = settings(Vec::new(), Default::default());
     change(&mut settings);
     Kernel::load(&settings, LocalEnforcer::new(LIMIT, 1000))
@@ -194,7 +194,7 @@ fn a_packet_costs_nanoseconds() {
 }
 
 /// Runs in a network namespace of its own, which is gone when this returns.
-fn in_a_namespace(test: impl FnOnce() + Send + 'static) {
+pub(super) fn in_a_namespace(test: impl FnOnce() + Send + 'static) {
     let outcome = std::thread::spawn(|| {
         unshare(CloneFlags::CLONE_NEWNET).unwrap();
         test();
@@ -205,7 +205,7 @@ fn in_a_namespace(test: impl FnOnce() + Send + 'static) {
     }
 }
 
-fn ip(arguments: &str) -> String {
+pub(super) fn ip(arguments: &str) -> String {
     let output = Command::new("ip").args(arguments.split(' ')).output().unwrap();
     assert!(output.status.success(), "ip {arguments}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()

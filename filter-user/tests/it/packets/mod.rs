@@ -15,6 +15,7 @@ mod kernel;
 mod packet;
 mod row;
 mod twin;
+mod wire;
 
 use std::time::Duration;
 
