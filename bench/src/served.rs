@@ -1,7 +1,9 @@
 //! A server run as a child process: started, known by the address it prints, ended when it is dropped.
 
+use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
+use std::os::fd::AsRawFd as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -18,16 +20,21 @@ pub struct Served {
     pub address: SocketAddr,
     /// All of them.
     pub addresses: Vec<SocketAddr>,
+    log: File,
 }
 
 /// How long a server may take until it listens.
 const START: Duration = Duration::from_secs(20);
 
 impl Served {
-    /// Starts `command` on CPU number `cpu` (where given) and waits for its line `listening on ADDRESS, …`.
+    /// Starts `command` on CPU number `cpu` (where given) and waits for its line `listening on ADDRESS, …`. Its stderr
+    /// goes to memory: a terminal that scrolls would be part of what is measured.
     pub fn start(mut command: Command, cpu: Option<usize>) -> anyhow::Result<Self> {
         let program = command.get_program().to_string_lossy().into_owned();
-        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        let log: File = rustix::fs::memfd_create("log", rustix::fs::MemfdFlags::CLOEXEC)
+            .context("no memory for a log")?
+            .into();
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log.try_clone()?);
         let mut child = {
             // A child inherits the affinity of the thread that starts it: so no moment of it runs elsewhere.
             let _pinned = cpu.map(Pinned::to).transpose()?;
@@ -35,11 +42,11 @@ impl Served {
         };
         let listening = child.stdout.take().context("the child has no stdout").and_then(announced);
         match listening {
-            Ok((address, addresses)) => Ok(Self { child, address, addresses }),
+            Ok((address, addresses)) => Ok(Self { child, address, addresses, log }),
             Err(error) => {
                 let _ = child.kill();
                 let status = child.wait()?;
-                Err(error).with_context(|| format!("{program} did not listen ({status})"))
+                Err(error).with_context(|| format!("{program} did not listen ({status}): {}", said(&log)))
             }
         }
     }
@@ -48,6 +55,12 @@ impl Served {
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// What it has logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        said(&self.log)
     }
 
     /// Whether it still runs.
@@ -61,6 +74,16 @@ impl Drop for Served {
         // It may have ended by itself: then there is nothing to do.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// What is in a log, up to a bound; read from a position of its own, so that the writer's stays.
+fn said(log: &File) -> String {
+    let mut text = Vec::new();
+    let opened = File::open(format!("/proc/self/fd/{}", log.as_raw_fd()));
+    match opened.and_then(|log| log.take(1 << 20).read_to_end(&mut text)) {
+        Ok(_) => String::from_utf8_lossy(&text).trim().to_owned(),
+        Err(error) => format!("(its log cannot be read: {error})"),
     }
 }
 
@@ -117,5 +140,37 @@ impl Pinned {
 impl Drop for Pinned {
     fn drop(&mut self) {
         let _ = sched_setaffinity(Pid::from_raw(0), &self.before);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    #[test]
+    fn a_server_is_known_by_what_it_prints_and_its_log_is_kept() {
+        let script = "echo one >&2; echo hello; echo listening on 127.0.0.1:25, [::1]:26; exec sleep 60";
+        let mut served = Served::start(shell(script), Some(0)).unwrap();
+        assert_eq!(served.address, "127.0.0.1:25".parse().unwrap());
+        assert_eq!((served.addresses.len(), served.log().as_str()), (2, "one"));
+        assert!(served.is_running());
+    }
+
+    #[test]
+    fn one_that_does_not_listen_says_why() {
+        let rows = [
+            ("echo no such flag >&2; exit 2", "(exit status: 2): no such flag"),
+            ("echo listening on the moon; exec sleep 60", "\"the moon\""),
+        ];
+        for (script, expected) in rows {
+            let error = format!("{:#}", Served::start(shell(script), None).unwrap_err());
+            assert!(error.contains(expected), "{error}");
+        }
     }
 }

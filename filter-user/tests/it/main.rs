@@ -7,6 +7,7 @@ mod bad_input;
 mod configs;
 mod daemon;
 mod decisions;
+mod demo;
 mod dialogue;
 mod netns;
 mod packets;

@@ -188,7 +188,7 @@ fn send_mail(
 
 /// Lets the attacker, blocked by now, insist for a while, and reads what its packets came to.
 fn kernel_share(stage: &Stage, daemon: &DaemonPart, target: SocketAddr) -> anyhow::Result<KernelShare> {
-    let log = daemon.log();
+    let log = daemon.served.log();
     if let Some(line) = log.lines().find(|line| line.contains("XDP is not available")) {
         return Ok(KernelShare::Unavailable(line.to_owned()));
     }

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::os::fd::AsRawFd as _;
-use std::process::{Command as Process, ExitCode, Stdio};
+use std::process::{Command as Process, ExitCode};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -171,7 +171,6 @@ impl KbServerPart {
 #[derive(Debug)]
 pub(super) struct DaemonPart {
     pub(super) served: Served,
-    log: File,
     /// The mailbox file: in memory only, so it needs no removal.
     _mailboxes: File,
 }
@@ -181,7 +180,6 @@ impl DaemonPart {
     pub(super) fn start(address: IpAddr, backend: SocketAddr, more: &[String]) -> anyhow::Result<Self> {
         let mut mailboxes = memory_file("mailboxes")?;
         writeln!(mailboxes, "{MAILBOX}@{DOMAIN}")?;
-        let log = memory_file("log")?;
         let mut process = part("daemon")?;
         process.args([
             "--listen",
@@ -197,18 +195,9 @@ impl DaemonPart {
             "--mailboxes",
             &path(&mailboxes),
         ]);
-        process.args(more).stderr(Stdio::from(log.try_clone()?));
-        let mut daemon = match Served::start(process, None) {
-            Ok(served) => Self { served, log, _mailboxes: mailboxes },
-            Err(error) => return Err(error).context(said(&log)),
-        };
-        ensure!(daemon.served.is_running(), "relaygate ended at once: {}", daemon.log());
-        Ok(daemon)
-    }
-
-    /// What it has logged.
-    pub(super) fn log(&self) -> String {
-        said(&self.log)
+        process.args(more);
+        let served = Served::start(process, None)?;
+        Ok(Self { served, _mailboxes: mailboxes })
     }
 }
 
@@ -221,14 +210,4 @@ fn memory_file(name: &str) -> anyhow::Result<File> {
 /// Where another process finds a memory file, while this one lives.
 fn path(file: &File) -> String {
     format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd())
-}
-
-/// The end of what is in a file, read from its own position so that the writer's stays.
-fn said(file: &File) -> String {
-    let mut text = Vec::new();
-    let read = File::open(path(file)).and_then(|file| file.take(1 << 20).read_to_end(&mut text));
-    match read {
-        Ok(_) => String::from_utf8_lossy(&text).trim().to_owned(),
-        Err(error) => format!("(its log cannot be read: {error})"),
-    }
 }
