@@ -26,7 +26,7 @@ pub(super) fn of(options: &DemoOptions, performances: &[Performance]) -> Table {
     row("  taken by the server".into(), &|p| count(p.spam.accepted));
     row("  refused at RCPT or before".into(), &|p| count(p.spam.refused));
     row("  cut off or left unanswered".into(), &|p| count(p.spam.unanswered));
-    row("message octets the server took".into(), &|p| octets(p.server.body_bytes));
+    row("octets of mail the server took, with the honest".into(), &|p| octets(p.server.body_bytes));
     row("bounces sent to the forged victim".into(), &|p| count(p.victim_messages));
     row("  octets of them".into(), &|p| octets(p.server.report_bytes));
     row("server's CPU time".into(), &|p| milliseconds(p.server_cpu));
