@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::io::AsyncReadExt;
+use tokio::time::timeout_at;
 
+use super::away::AwaySession;
 use super::delivery::Word;
 use super::driver::{Driver, End};
 use super::report::MessageEnd;
-use crate::smtp::Piece;
+use crate::smtp::{Piece, reply};
 use crate::telemetry::label::TimeoutKind;
 
 /// Octets read at once; with as many again on their way out, what a message holds in memory.
@@ -18,137 +20,192 @@ const CHUNK: usize = 64 * 1024;
 /// Pieces smaller than this are gathered, larger ones sent from where they lie.
 const GATHERED: usize = 4 * 1024;
 
-impl Driver {
+/// How far the input at hand has brought a message.
+enum Progress {
+    /// More is needed.
+    Reads,
+    /// The message has ended, good or bad.
+    Ended,
+    /// The session has.
+    Over(End),
+}
+
+/// A message on its way.
+struct Message {
+    began: Instant,
+    octets: u64,
+    /// Small pieces that wait for more.
+    gathered: Vec<u8>,
+}
+
+impl AwaySession<'_> {
     /// Pumps until the message has an end, good or bad.
-    pub(super) async fn pump(&mut self) -> Option<End> {
+    pub(super) async fn pump(&mut self, driver: &mut Driver) -> Option<End> {
         let mut input = self.worker.buffer();
-        let mut gathered = self.worker.buffer();
-        input.append(&mut self.held);
-        let end = self.pump_through(&mut input, &mut gathered).await;
-        self.held.extend_from_slice(&input);
-        self.unread = true;
+        input.append(&mut driver.held);
+        let mut message = Message { began: Instant::now(), octets: 0, gathered: self.worker.buffer() };
+        let end = self.pump_through(driver, &mut input, &mut message).await;
+        driver.held.extend_from_slice(&input);
+        driver.unread = true;
         self.worker.give_back_buffer(input);
-        self.worker.give_back_buffer(gathered);
+        if end.is_some() {
+            driver.abandon_delivery();
+            self.report(driver, MessageEnd::BrokenOff, &message);
+        }
+        self.worker.give_back_buffer(message.gathered);
         end
     }
 
-    async fn pump_through(&mut self, input: &mut Vec<u8>, gathered: &mut Vec<u8>) -> Option<End> {
-        let offer = Rc::clone(&self.offer);
-        let service = offer.service(self.granted);
-        let shared = Arc::clone(&self.worker.shared);
-        let settings = &shared.settings.backend;
-        let began = Instant::now();
-        let mut octets = 0u64;
+    async fn pump_through(
+        &mut self,
+        driver: &mut Driver,
+        input: &mut Vec<u8>,
+        message: &mut Message,
+    ) -> Option<End> {
         // 354 must be out before the client sends anything.
-        if let Some(end) = self.flush().await {
-            return self.message_broken_off(end, octets);
+        if let Some(end) = self.flush(driver).await {
+            return Some(end);
         }
         loop {
-            let mut at = 0;
-            let needs_more = loop {
-                let handled =
-                    self.session.handle_data(service, &input[at..], &mut self.replies, Instant::now());
-                at += handled.consumed;
-                match handled.piece {
-                    Piece::Read => break true,
-                    Piece::Insert(inserted) => gathered.extend_from_slice(inserted),
-                    Piece::Pass(passed) => {
-                        octets += passed.len() as u64;
-                        if passed.len() < GATHERED {
-                            gathered.extend_from_slice(passed);
-                        } else {
-                            self.hand_on(gathered).await;
-                            self.hand_on_piece(passed).await;
-                        }
-                        if gathered.len() >= CHUNK {
-                            self.hand_on(gathered).await;
-                        }
-                    }
-                    Piece::Discard => {
-                        gathered.clear();
-                        if let Some(delivery) = &mut self.delivery {
-                            delivery.abandon();
-                        }
-                    }
-                    Piece::EndRefused => {
-                        if let Some(delivery) = &mut self.delivery {
-                            delivery.abandon();
-                        }
-                        self.end_message();
-                        self.worker.report.message(
-                            self.client.ip(),
-                            self.envelope.as_deref(),
-                            MessageEnd::Refused,
-                            octets,
-                        );
-                        break false;
-                    }
-                    Piece::End => {
-                        self.hand_on(gathered).await;
-                        let recipients = self.delivery.as_ref().map_or(0, |delivery| delivery.recipients());
-                        let word = match &mut self.delivery {
-                            Some(delivery) => delivery.end(settings).await,
-                            None => Word::Ours(crate::smtp::reply::BACKEND_LOST, None),
-                        };
-                        let end = MessageEnd::Answered { word: &word, recipients, took: began.elapsed() };
-                        self.worker.report.message(self.client.ip(), self.envelope.as_deref(), end, octets);
-                        self.answer_with(service, &word);
-                        self.end_message();
-                        break false;
-                    }
-                }
-            };
-            input.drain(..at);
-            if !needs_more {
-                return None;
+            match self.hand_on_input(driver, input, message).await {
+                Progress::Ended => return None,
+                Progress::Over(end) => return Some(end),
+                Progress::Reads => {}
             }
-            self.hand_on(gathered).await;
             input.reserve(CHUNK);
-            let deadline = tokio::time::Instant::from_std(self.session.deadline());
-            match tokio::time::timeout_at(deadline, self.stream.read_buf(input)).await {
-                Ok(Ok(1..)) => {}
-                Ok(Ok(0) | Err(_)) => return self.message_broken_off(End::HungUp, octets),
-                Err(_) => {
-                    let over = self.session.handle_timeout(service, &mut self.replies, Instant::now());
+            let deadline = tokio::time::Instant::from_std(driver.session.deadline());
+            let reading = timeout_at(deadline, self.stream.read_buf(input));
+            match self.worker.unless_blocked(self.place, reading).await {
+                Some(Ok(Ok(1..))) => {}
+                Some(Ok(Ok(0) | Err(_))) => return Some(End::HungUp),
+                None => return Some(End::Blocked),
+                Some(Err(_)) => {
+                    let offer = Rc::clone(&driver.offer);
+                    let service = offer.service(driver.granted);
+                    let over = driver.session.handle_timeout(service, &mut driver.replies, Instant::now());
                     if let Some(reason) = over {
-                        self.flush().await;
-                        let end = self.timed_out(TimeoutKind::Data, reason);
-                        return self.message_broken_off(end, octets);
+                        self.flush(driver).await;
+                        return Some(driver.timed_out(self.worker, TimeoutKind::Data, reason));
                     }
                 }
             }
         }
     }
 
-    async fn hand_on(&mut self, gathered: &mut Vec<u8>) {
-        if !gathered.is_empty() {
-            self.hand_on_piece(gathered).await;
-            gathered.clear();
-        }
-    }
-
-    /// Hands on a piece; if the backend does not take it, the message is lost and the client told at its end.
-    async fn hand_on_piece(&mut self, piece: &[u8]) {
-        let Some(delivery) = &mut self.delivery else { return };
-        if !delivery.is_open() {
-            return;
-        }
-        if let Err(word) = delivery.pass(piece, &self.worker.shared.settings.backend).await {
-            self.worker.report.backend_said(&word);
-            if let Word::Ours(reply, _) = word {
-                self.session.handle_message_lost(reply);
+    /// Hands on what the input at hand is good for.
+    async fn hand_on_input(
+        &mut self,
+        driver: &mut Driver,
+        input: &mut Vec<u8>,
+        message: &mut Message,
+    ) -> Progress {
+        let offer = Rc::clone(&driver.offer);
+        let service = offer.service(driver.granted);
+        let mut at = 0;
+        let progress = loop {
+            let now = Instant::now();
+            let handled = driver.session.handle_data(service, &input[at..], &mut driver.replies, now);
+            at += handled.consumed;
+            match handled.piece {
+                Piece::Read => {
+                    if !self.hand_on_gathered(driver, message).await {
+                        break Progress::Over(End::Blocked);
+                    }
+                    break Progress::Reads;
+                }
+                Piece::Insert(inserted) => message.gathered.extend_from_slice(inserted),
+                Piece::Pass(passed) => {
+                    message.octets += passed.len() as u64;
+                    let large = passed.len() >= GATHERED;
+                    if !large {
+                        message.gathered.extend_from_slice(passed);
+                    }
+                    if (large || message.gathered.len() >= CHUNK)
+                        && !self.hand_on_gathered(driver, message).await
+                    {
+                        break Progress::Over(End::Blocked);
+                    }
+                    if large && !self.hand_on(driver, passed).await {
+                        break Progress::Over(End::Blocked);
+                    }
+                }
+                Piece::Discard => {
+                    message.gathered.clear();
+                    driver.abandon_delivery();
+                }
+                Piece::EndRefused => {
+                    driver.abandon_delivery();
+                    self.report(driver, MessageEnd::Refused, message);
+                    driver.end_message();
+                    break Progress::Ended;
+                }
+                Piece::End => {
+                    if !self.hand_on_gathered(driver, message).await || !self.end(driver, message).await {
+                        break Progress::Over(End::Blocked);
+                    }
+                    break Progress::Ended;
+                }
             }
+        };
+        input.drain(..at);
+        progress
+    }
+
+    /// The client's dot has come: gets the one answer that counts. Says no where the peer was blocked meanwhile.
+    async fn end(&mut self, driver: &mut Driver, message: &Message) -> bool {
+        let shared = Arc::clone(&self.worker.shared);
+        let recipients = driver.delivery.as_ref().map_or(0, |delivery| delivery.recipients());
+        let word = match &mut driver.delivery {
+            Some(delivery) => match self.unless_blocked(delivery.end(&shared.settings.backend)).await {
+                Some(word) => word,
+                None => return false,
+            },
+            None => Word::Ours(reply::BACKEND_LOST, None),
+        };
+        let end = MessageEnd::Answered { word: &word, recipients, took: message.began.elapsed() };
+        self.report(driver, end, message);
+        let offer = Rc::clone(&driver.offer);
+        driver.answer_with(offer.service(driver.granted), &word);
+        driver.end_message();
+        true
+    }
+
+    async fn hand_on_gathered(&mut self, driver: &mut Driver, message: &mut Message) -> bool {
+        if message.gathered.is_empty() {
+            return true;
+        }
+        let unblocked = self.hand_on(driver, &message.gathered).await;
+        message.gathered.clear();
+        unblocked
+    }
+
+    /// Hands on a piece; if the backend does not take it, the message is lost and the client told at its end. Says no
+    /// where the peer was blocked meanwhile.
+    async fn hand_on(&mut self, driver: &mut Driver, piece: &[u8]) -> bool {
+        let shared = Arc::clone(&self.worker.shared);
+        let Some(delivery) = driver.delivery.as_mut().filter(|delivery| delivery.is_open()) else {
+            return true;
+        };
+        match self.unless_blocked(delivery.pass(piece, &shared.settings.backend)).await {
+            Some(Ok(())) => true,
+            Some(Err(word)) => {
+                self.worker.report.backend_said(&word);
+                if let Word::Ours(reply, _) = word {
+                    driver.session.handle_message_lost(reply);
+                }
+                true
+            }
+            None => false,
         }
     }
 
-    fn message_broken_off(&mut self, end: End, octets: u64) -> Option<End> {
-        if let Some(delivery) = &mut self.delivery {
-            delivery.abandon();
-        }
-        self.worker.report.message(self.client.ip(), self.envelope.as_deref(), MessageEnd::BrokenOff, octets);
-        Some(end)
+    fn report(&self, driver: &Driver, end: MessageEnd<'_>, message: &Message) {
+        let envelope = driver.envelope.as_deref();
+        self.worker.report.message(driver.client.ip(), envelope, end, message.octets);
     }
+}
 
+impl Driver {
     fn end_message(&mut self) {
         if let Some(delivery) = &mut self.delivery {
             delivery.reset();

@@ -1,22 +1,24 @@
 //! Sockets, sessions and the backend: drives the core. Introduces `smtp` to `policy`: a session's question is put to
 //! the policy and the directory here, and to the backend where it may pass. Knows the enforcer as a trait alone.
 
+mod acceptor;
+mod away;
 mod backend;
 mod capabilities;
 mod clock;
-mod consult;
 mod data_pump;
 mod delivery;
 mod driver;
 mod envelope;
+mod event_loop;
 mod judge;
 mod listener;
 mod offer;
 mod reply_reader;
 mod report;
 mod seat;
+mod sessions;
 mod shared;
-mod slots;
 mod strike;
 mod true_address;
 mod turn;

@@ -10,7 +10,6 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::backend::BackendSettings;
 use super::capabilities::KnownCapabilities;
-use super::slots::Call;
 use crate::lookup::Directory;
 use crate::peers::{OpenSessions, Register};
 use crate::policy::Policy;
@@ -46,16 +45,6 @@ pub(super) enum Signal {
     Reset(PeerKey),
     /// The daemon stops.
     Drain,
-}
-
-impl Signal {
-    /// What the sessions are called for.
-    pub(super) fn call(self) -> Call {
-        match self {
-            Self::Reset(_) => Call::Reset,
-            Self::Drain => Call::Drain,
-        }
-    }
 }
 
 /// Shared by all workers.

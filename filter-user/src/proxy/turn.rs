@@ -1,19 +1,16 @@
 //! A session's turn: reads what came, does command by command what can be done at once, and replies in one write. A
 //! refused session is served here alone, from the worker's scratch buffers, and allocates nothing.
 
-use std::pin::Pin;
+use std::io::{self, Read};
+use std::os::fd::AsFd;
 use std::rc::Rc;
-use std::task::{Context, Poll};
 use std::time::Instant;
-
-use tokio::io::{AsyncRead, ReadBuf};
 
 use super::delivery::Passage;
 use super::driver::{Driver, End};
 use super::envelope::Envelope;
 use super::judge::{Outcome, judge};
-use super::listener::send_now;
-use super::slots::Call;
+use super::worker::Worker;
 use crate::policy::Facts;
 use crate::smtp::{Answer, CloseReason, Next, Question, reply};
 use crate::telemetry::label::TimeoutKind;
@@ -21,6 +18,14 @@ use crate::telemetry::label::TimeoutKind;
 /// What a session needs that its turn cannot give.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Pending {
+    /// A while before the banner.
+    Banner,
+    /// The client's next command, of a transaction that the backend knows of.
+    Command,
+    /// The client to take our replies.
+    Flush,
+    /// The client to take our last words.
+    LastWords(End),
     /// The backend's word about a recipient that may pass.
     Recipient(Passage),
     /// The backend's word about DATA.
@@ -30,108 +35,132 @@ pub(super) enum Pending {
 }
 
 /// How far a turn got.
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Turn {
     /// All that came is answered.
     Done,
-    /// The backend is needed.
+    /// It needs something that takes time.
     Needs(Pending),
     /// The session is over.
     Over(End),
 }
 
+/// A socket that is read without waiting.
+pub(super) trait ReadNow: AsFd {
+    /// Reads what is there; [`io::ErrorKind::WouldBlock`] where nothing is.
+    fn read_now(&self, into: &mut [u8]) -> io::Result<usize>;
+}
+
+impl ReadNow for std::net::TcpStream {
+    fn read_now(&self, into: &mut [u8]) -> io::Result<usize> {
+        let mut socket: &Self = self;
+        socket.read(into)
+    }
+}
+
+impl ReadNow for tokio::net::TcpStream {
+    fn read_now(&self, into: &mut [u8]) -> io::Result<usize> {
+        self.try_read(into)
+    }
+}
+
 impl Driver {
-    /// Takes the session's turn: reads, does what can be done at once, replies in one write.
-    pub(super) fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
-        let worker = Rc::clone(&self.worker);
-        let mut call = {
-            let mut slots = worker.slots.borrow_mut();
-            slots.listen(self.slot, cx.waker());
-            slots.take_call(self.slot)
-        };
+    /// Takes the session's turn. A read that does not fill the buffer has emptied the socket, and the next octet wakes
+    /// the session anew; `to_the_end` reads on until the socket says so itself, which is needed where it may have been
+    /// closed behind the last octet.
+    pub(super) fn turn(&mut self, worker: &Worker, socket: &impl ReadNow, to_the_end: bool) -> Turn {
         let mut scratch = worker.scratch.borrow_mut();
         let scratch = &mut *scratch;
         loop {
             scratch.out.clear();
             scratch.out.append(&mut self.replies);
-            if let Some(over) = self.obey(call, &mut scratch.out) {
-                self.send(&scratch.out);
-                return Poll::Ready(Turn::Over(over));
-            }
-            if call == Call::Overdue {
-                call = Call::None;
-            }
+            let mut emptied = false;
             let turn = if std::mem::take(&mut self.unread) {
                 let held = std::mem::take(&mut self.held);
-                self.handle(&held, &mut scratch.out)
+                self.handle(worker, &held, &mut scratch.out)
             } else {
                 let start = self.held.len();
-                scratch.input[..start].copy_from_slice(&self.held);
-                let mut buffer = ReadBuf::new(&mut scratch.input[start..]);
-                match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
-                    Poll::Pending => {
-                        self.replies.extend_from_slice(&scratch.out);
-                        return Poll::Pending;
+                let space = &mut scratch.input[start..];
+                let read = match socket.read_now(space) {
+                    Ok(0) => Err(Turn::Over(End::HungUp)),
+                    Ok(read) => Ok(read),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(self.rest(worker)),
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                    Err(_) => Err(Turn::Over(End::HungUp)),
+                };
+                match read {
+                    Ok(read) => {
+                        emptied = read < space.len() && !to_the_end;
+                        scratch.input[..start].copy_from_slice(&self.held);
+                        self.held.clear();
+                        self.handle(worker, &scratch.input[..start + read], &mut scratch.out)
                     }
-                    Poll::Ready(Err(_)) => return Poll::Ready(Turn::Over(End::HungUp)),
-                    Poll::Ready(Ok(())) => {}
+                    Err(turn) => {
+                        if let Turn::Over(End::Drained) = turn {
+                            reply::SHUTTING_DOWN.say(&mut scratch.out);
+                        }
+                        return self.reply(socket, &scratch.out, turn);
+                    }
                 }
-                let read = buffer.filled().len();
-                if read == 0 {
-                    return Poll::Ready(Turn::Over(End::HungUp));
-                }
-                self.held.clear();
-                self.handle(&scratch.input[..start + read], &mut scratch.out)
             };
-            match turn {
-                Turn::Needs(_) => {
-                    // The batch goes on behind the backend's answer: its replies leave together.
-                    self.replies.extend_from_slice(&scratch.out);
-                    return Poll::Ready(turn);
-                }
-                Turn::Over(_) => {
-                    // Who reads our last word may connect again before we have closed: it is not counted twice.
-                    self.seat.leave();
-                    self.send(&scratch.out);
-                    if !self.replies.is_empty() && !self.seat.take_again() {
-                        self.replies.clear();
-                    }
-                    return Poll::Ready(turn);
-                }
-                Turn::Done => {
-                    self.send(&scratch.out);
-                    if !self.replies.is_empty() {
-                        return Poll::Ready(turn);
-                    }
-                }
+            if let Turn::Needs(_) = turn {
+                // The batch goes on behind the backend's answer: its replies leave together.
+                self.replies.extend_from_slice(&scratch.out);
+                return turn;
             }
+            let turn = self.reply(socket, &scratch.out, turn);
+            if emptied && let Turn::Done = turn {
+                return self.rest(worker);
+            }
+            let Turn::Done = turn else { return turn };
         }
     }
 
-    /// What the session was called for, other than its socket.
-    fn obey(&mut self, call: Call, out: &mut Vec<u8>) -> Option<End> {
-        match call {
-            Call::None => None,
-            Call::Reset => {
-                self.blocked = true;
-                Some(End::Blocked)
-            }
-            Call::Drain if self.delivery.as_ref().is_some_and(|delivery| delivery.is_open()) => None,
-            Call::Drain => {
-                out.extend_from_slice(reply::SHUTTING_DOWN.line.as_bytes());
-                Some(End::Drained)
-            }
-            Call::Overdue => {
-                let offer = Rc::clone(&self.offer);
-                let now = Instant::now();
-                let over = self.session.handle_timeout(offer.service(self.granted), out, now);
-                self.set_deadline();
-                over.map(|reason| self.timed_out(TimeoutKind::Command, reason))
-            }
+    /// The daemon may be stopping: says so to who has nothing under way.
+    pub(super) fn drain(&mut self, socket: &impl AsFd) -> Turn {
+        self.reply(socket, reply::SHUTTING_DOWN.line.as_bytes(), Turn::Over(End::Drained))
+    }
+
+    /// The client has taken too long.
+    pub(super) fn overdue(&mut self, worker: &Worker, socket: &impl AsFd) -> Turn {
+        let mut out = std::mem::take(&mut self.replies);
+        let over = self.session.handle_timeout(self.offer.service(self.granted), &mut out, Instant::now());
+        let turn = over
+            .map_or(Turn::Done, |reason| Turn::Over(self.timed_out(worker, TimeoutKind::Command, reason)));
+        self.reply(socket, &out, turn)
+    }
+
+    /// The end of a session that took too long for one thing, or altogether.
+    pub(super) fn timed_out(&self, worker: &Worker, kind: TimeoutKind, reason: CloseReason) -> End {
+        let altogether = self.opened.elapsed() >= worker.shared.settings.deadlines.session;
+        worker.report.timed_out(if altogether { TimeoutKind::Session } else { kind });
+        End::Closed(reason)
+    }
+
+    /// Nothing more has come.
+    fn rest(&self, worker: &Worker) -> Turn {
+        if worker.is_draining() && !self.in_transaction() { Turn::Over(End::Drained) } else { Turn::Done }
+    }
+
+    /// Sends the replies of a turn, and says what comes of it.
+    fn reply(&mut self, socket: &impl AsFd, out: &[u8], turn: Turn) -> Turn {
+        if let Turn::Over(_) = turn {
+            // Who reads our last word may connect again before we have closed: it is not counted twice.
+            self.seat.leave();
+        }
+        if self.send(socket, out).is_err() {
+            return Turn::Over(End::HungUp);
+        }
+        match turn {
+            _ if self.replies.is_empty() => turn,
+            Turn::Done => Turn::Needs(Pending::Flush),
+            Turn::Over(end) if self.seat.take_again() => Turn::Needs(Pending::LastWords(end)),
+            Turn::Over(_) | Turn::Needs(_) => turn,
         }
     }
 
     /// Does what came, command by command.
-    fn handle(&mut self, input: &[u8], out: &mut Vec<u8>) -> Turn {
+    fn handle(&mut self, worker: &Worker, input: &[u8], out: &mut Vec<u8>) -> Turn {
         let now = Instant::now();
         let offer = Rc::clone(&self.offer);
         let service = offer.service(self.granted);
@@ -139,16 +168,16 @@ impl Driver {
         loop {
             let handled = self.session.handle_input(service, &input[at..], out, now);
             at += handled.consumed;
-            self.note_offence();
+            self.note_offence(worker);
             let pending = match handled.next {
-                Next::Read => {
+                Next::Read if !self.blocked => {
                     self.held.extend_from_slice(&input[at..]);
-                    self.set_deadline();
-                    return if self.blocked { Turn::Over(End::Blocked) } else { Turn::Done };
+                    return Turn::Done;
                 }
+                Next::Read => None,
                 Next::Close(reason) => return Turn::Over(End::Closed(reason)),
                 Next::Data => Some(Pending::Pump),
-                Next::Ask(question) => match self.answer(&question) {
+                Next::Ask(question) => match self.answer(worker, &question) {
                     Ok(answer) => {
                         self.session.handle_answer(service, answer, out, now);
                         None
@@ -168,31 +197,31 @@ impl Driver {
     }
 
     /// Answers a question at once, or says what is needed for it.
-    fn answer(&mut self, question: &Question<'_>) -> Result<Answer<'static>, Pending> {
+    fn answer(&mut self, worker: &Worker, question: &Question<'_>) -> Result<Answer<'static>, Pending> {
         match question {
             Question::Hello(hello) => {
                 self.end_transaction();
-                self.envelope().introduce(hello);
+                self.envelope(worker).introduce(hello);
             }
             Question::Mail(mail) => {
                 self.end_transaction();
-                self.envelope().begin(mail);
+                self.envelope(worker).begin(mail);
             }
             Question::Reset => self.end_transaction(),
             Question::Rcpt(rcpt) => {
                 let facts = Facts { peer: self.client.ip(), local: self.local };
-                let judgement = judge(&self.worker.shared, &facts, &rcpt.path);
+                let judgement = judge(&worker.shared, &facts, &rcpt.path);
                 let (refusal, strike) = match judgement.outcome {
                     Outcome::Pass(passage) => {
-                        self.envelope().address_to(rcpt);
+                        self.envelope(worker).address_to(rcpt);
                         return Err(Pending::Recipient(passage));
                     }
                     Outcome::Refuse(refusal, strike) => (refusal, strike),
                 };
                 let sender = self.envelope.as_ref().map_or("", |envelope| envelope.sender());
-                self.worker.report.refused(self.client.ip(), sender, rcpt, &judgement);
+                worker.report.refused(self.client.ip(), sender, rcpt, &judgement);
                 if let Some(strike) = strike {
-                    self.blocked |= self.worker.strike(self.client.ip(), self.peer, strike, self.granted);
+                    self.blocked |= worker.strike(self.client.ip(), self.peer, strike, self.granted);
                 }
                 return Ok(Answer::Refuse(refusal));
             }
@@ -203,40 +232,13 @@ impl Driver {
         Ok(Answer::Accept)
     }
 
-    fn envelope(&mut self) -> &mut Envelope {
-        self.envelope.get_or_insert_with(|| self.worker.envelope())
+    fn envelope(&mut self, worker: &Worker) -> &mut Envelope {
+        self.envelope.get_or_insert_with(|| worker.envelope())
     }
 
     fn end_transaction(&mut self) {
         if let Some(delivery) = &mut self.delivery {
             delivery.reset();
         }
-    }
-
-    fn note_offence(&mut self) {
-        if let Some(offence) = self.session.poll_offence() {
-            self.blocked |= self.worker.note_offence(self.client.ip(), self.peer, offence, self.granted);
-        }
-    }
-
-    /// Sends what the client takes now and keeps the rest.
-    fn send(&mut self, out: &[u8]) {
-        let sent = if out.is_empty() { Ok(0) } else { send_now(&self.stream, out) };
-        match sent {
-            Ok(sent) => self.replies.extend_from_slice(&out[sent..]),
-            // The next read says what became of the client.
-            Err(_) => self.replies.clear(),
-        }
-    }
-
-    /// The end of a session that took too long for one thing, or altogether.
-    pub(super) fn timed_out(&self, kind: TimeoutKind, reason: CloseReason) -> End {
-        let altogether = self.opened.elapsed() >= self.worker.shared.settings.deadlines.session;
-        self.worker.report.timed_out(if altogether { TimeoutKind::Session } else { kind });
-        End::Closed(reason)
-    }
-
-    pub(super) fn set_deadline(&self) {
-        self.worker.slots.borrow_mut().set_deadline(self.slot, self.session.deadline());
     }
 }

@@ -1,0 +1,130 @@
+//! Accepts connections, and decides whether each is served at all. One that is not costs an accept and a close; one that
+//! is hears the banner at once, while its socket is at hand.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use super::clock::boot_now;
+use super::driver::Driver;
+use super::event_loop::send_away;
+use super::listener::{accept, reset_at_close, send_now};
+use super::seat::Seat;
+use super::sessions::Here;
+use super::turn::Pending;
+use super::worker::Worker;
+use crate::peers::Admission;
+use crate::smtp::reply;
+use crate::telemetry::label::SessionRefusal;
+
+/// Connections accepted before the sessions that wait get their turn.
+const AT_ONCE: usize = 64;
+/// How long to leave the listener alone when the system has no room for another socket.
+const NO_ROOM: Duration = Duration::from_millis(50);
+
+/// Accepts on one listener, as long as the worker runs.
+pub(super) async fn run(worker: Rc<Worker>, listener: TcpListener) -> io::Result<()> {
+    // Told once for the socket, not once a session; a wildcard address is looked up where it matters.
+    let bound = listener.local_addr().ok().filter(|bound| !bound.ip().is_unspecified());
+    let listener = readable(listener)?;
+    loop {
+        let mut ready = listener.readable().await?;
+        for _ in 0..AT_ONCE {
+            match ready.try_io(|listener| accept(listener.get_ref())) {
+                Ok(Ok((socket, client))) => admit(&worker, socket, client, bound),
+                Ok(Err(error)) if is_of_one_connection(&error) => {}
+                Ok(Err(error)) => {
+                    worker.report.accept_failed(&error);
+                    tokio::time::sleep(NO_ROOM).await;
+                    break;
+                }
+                Err(_would_block) => break,
+            }
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// accept(2): errors that the connection had, not the listener.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
+            | io::ErrorKind::PermissionDenied
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::NetworkDown
+    )
+}
+
+/// Decides whether a connection is served.
+fn admit(worker: &Rc<Worker>, socket: OwnedFd, client: SocketAddr, bound: Option<SocketAddr>) {
+    let shared = &worker.shared;
+    let client = SocketAddr::new(client.ip().to_canonical(), client.port());
+    match shared.register.admit(client.ip(), boot_now()) {
+        Admission::Blocked => {
+            reset_at_close(&socket);
+            worker.report.not_served(client.ip(), SessionRefusal::Blocked);
+            return;
+        }
+        Admission::Limited => return turn_away(worker, &socket, client.ip(), SessionRefusal::Limited),
+        Admission::Admitted => {}
+    }
+    let peer = shared.register.key(client.ip());
+    match Seat::take(shared, client.ip(), peer) {
+        Ok(seat) => open(worker, socket.into(), Driver::new(worker, client, bound, peer, seat)),
+        Err(why) => turn_away(worker, &socket, client.ip(), why),
+    }
+}
+
+fn turn_away(worker: &Worker, socket: &OwnedFd, client: IpAddr, why: SessionRefusal) {
+    let reply = match why {
+        SessionRefusal::Blocked => reply::PEER_BLOCKED,
+        SessionRefusal::Limited => reply::PEER_LIMITED,
+        SessionRefusal::MaxSessions => reply::TOO_MANY_SESSIONS,
+        SessionRefusal::MaxSessionsPerPeer => reply::TOO_MANY_SESSIONS_OF_PEER,
+    };
+    // One that does not take a line of text is not worth waiting for.
+    let _ = send_now(socket, reply.line.as_bytes());
+    worker.report.not_served(client, why);
+}
+
+/// Opens a session. Where there is no reason to wait, the banner is said at once: who cannot wait for it gets no further.
+fn open(worker: &Rc<Worker>, socket: TcpStream, mut driver: Driver) {
+    let waits = !worker.shared.settings.greet_delay.is_zero();
+    if !waits && let Some(end) = driver.greet(worker, &socket) {
+        driver.close(worker, &socket, end);
+        return;
+    }
+    let pending = match (waits, driver.replies.is_empty()) {
+        (true, _) => Some(Pending::Banner),
+        (false, false) => Some(Pending::Flush),
+        (false, true) => None,
+    };
+    let mut sessions = worker.sessions.borrow_mut();
+    if let Err(error) = worker.poller.add(&socket, sessions.next()) {
+        worker.report.accept_failed(&error);
+        return;
+    }
+    let place = sessions.insert(Here { driver, socket });
+    drop(sessions);
+    if let Some(pending) = pending {
+        send_away(worker, place, pending);
+    }
+}
+
+/// Registers a listener with the runtime; tokio's own type would register every connection before it is looked at.
+#[expect(
+    deprecated,
+    reason = "its successor is unsafe, for types whose descriptor may change or close meanwhile; a listener keeps its"
+)]
+fn readable(listener: TcpListener) -> io::Result<AsyncFd<TcpListener>> {
+    AsyncFd::with_interest(listener, Interest::READABLE)
+}

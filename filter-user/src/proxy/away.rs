@@ -1,0 +1,190 @@
+//! Where a session has to wait for something else than its client's next command: the backend's word, a client that is
+//! slow to take our replies. It does so in a task of its own, made only then, and comes back when it is idle again.
+//! Every wait ends when the peer is blocked meanwhile.
+
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::net::TcpStream;
+use tokio::time::{timeout, timeout_at};
+
+use super::delivery::Word;
+use super::driver::{Driver, End};
+use super::sessions::Here;
+use super::true_address::TrueClient;
+use super::turn::{Pending, Turn};
+use super::worker::Worker;
+use crate::smtp::Service;
+
+/// Takes a session through its waits, until it is over or idle.
+pub(super) async fn go(worker: Rc<Worker>, place: usize, here: Here, pending: Pending) {
+    let Here { mut driver, socket } = here;
+    let stream = match TcpStream::from_std(socket) {
+        Ok(stream) => stream,
+        Err(error) => {
+            worker.report.accept_failed(&error);
+            worker.sessions.borrow_mut().end_away(place);
+            return;
+        }
+    };
+    let mut away = AwaySession { worker: &worker, place, stream };
+    let end = away.through(&mut driver, pending).await;
+    let AwaySession { stream, .. } = away;
+    let mut sessions = worker.sessions.borrow_mut();
+    match end {
+        Some(end) => {
+            driver.close(&worker, &stream, end);
+            sessions.end_away(place);
+        }
+        None => match stream.into_std() {
+            Ok(socket) => sessions.bring_back(place, Here { driver, socket }),
+            Err(_) => sessions.end_away(place),
+        },
+    }
+}
+
+/// A session's connection while it is away.
+pub(super) struct AwaySession<'w> {
+    pub(super) worker: &'w Rc<Worker>,
+    pub(super) place: usize,
+    pub(super) stream: TcpStream,
+}
+
+impl AwaySession<'_> {
+    /// Waits and takes turns, until the session is over or idle.
+    async fn through(&mut self, driver: &mut Driver, mut pending: Pending) -> Option<End> {
+        loop {
+            let end = self.wait(driver, pending).await;
+            if end.is_some() {
+                return end;
+            }
+            pending = match driver.turn(self.worker, &self.stream, true) {
+                Turn::Done if driver.in_transaction() => Pending::Command,
+                Turn::Done => return None,
+                Turn::Needs(pending) => pending,
+                Turn::Over(end) => return Some(end),
+            };
+        }
+    }
+
+    async fn wait(&mut self, driver: &mut Driver, pending: Pending) -> Option<End> {
+        match pending {
+            Pending::Banner => self.banner(driver).await,
+            Pending::Command => self.command(driver).await,
+            Pending::Flush => self.flush(driver).await,
+            Pending::LastWords(end) => self.flush(driver).await.or(Some(end)),
+            Pending::Recipient(_) | Pending::Data => self.consult(driver, pending).await,
+            Pending::Pump => self.pump(driver).await,
+        }
+    }
+
+    /// Says the banner after a while, unless the peer cannot wait for it.
+    async fn banner(&mut self, driver: &mut Driver) -> Option<End> {
+        // Whoever talks now is an early talker; whoever hangs up is found out by the first turn.
+        let waiting = timeout(self.worker.shared.settings.greet_delay, self.stream.readable());
+        if self.unless_blocked(waiting).await.is_none() {
+            return Some(End::Blocked);
+        }
+        driver.greet(self.worker, &self.stream)
+    }
+
+    /// Waits for the client: the session is not idle, so it has not gone back.
+    async fn command(&mut self, driver: &mut Driver) -> Option<End> {
+        let deadline = tokio::time::Instant::from_std(driver.session.deadline());
+        match self.unless_blocked(timeout_at(deadline, self.stream.readable())).await {
+            Some(Ok(_)) => None,
+            None => Some(End::Blocked),
+            Some(Err(_)) => match driver.overdue(self.worker, &self.stream) {
+                Turn::Over(end) | Turn::Needs(Pending::LastWords(end)) => Some(end),
+                Turn::Done | Turn::Needs(_) => None,
+            },
+        }
+    }
+
+    /// Gets the backend's word.
+    async fn consult(&mut self, driver: &mut Driver, pending: Pending) -> Option<End> {
+        let shared = Arc::clone(&self.worker.shared);
+        let settings = &shared.settings.backend;
+        let mut delivery = driver.delivery.take().unwrap_or_default();
+        let word = if let Pending::Recipient(passage) = pending {
+            let envelope = driver.envelope.take().unwrap_or_default();
+            let local = driver.local.or_else(|| self.stream.local_addr().ok());
+            let client = TrueClient {
+                address: driver.client,
+                local,
+                helo: envelope.helo(),
+                extended: envelope.extended(),
+            };
+            let asking = delivery.recipient(passage, &envelope, &client, settings, &shared.capabilities);
+            let word = self.unless_blocked(asking).await;
+            self.worker.report.dialled(delivery.take_dials());
+            if let Some(word) = &word {
+                self.worker.report.passed(driver.client.ip(), passage, &envelope, word);
+            }
+            driver.envelope = Some(envelope);
+            word
+        } else {
+            let word = self.unless_blocked(delivery.data(settings)).await;
+            if let Some(word) = &word {
+                self.worker.report.backend_said(word);
+            }
+            word
+        };
+        driver.delivery = Some(delivery);
+        let Some(word) = word else {
+            driver.abandon_delivery();
+            return Some(End::Blocked);
+        };
+        let offer = Rc::clone(&driver.offer);
+        driver.answer_with(offer.service(driver.granted), &word);
+        None
+    }
+
+    /// Sends what is left, at the client's pace, for as long as it may take; the session reads nothing meanwhile.
+    pub(super) async fn flush(&mut self, driver: &mut Driver) -> Option<End> {
+        if driver.replies.is_empty() {
+            return None;
+        }
+        let replies = std::mem::take(&mut driver.replies);
+        let within = self.worker.shared.settings.write_timeout;
+        match self.unless_blocked(timeout(within, write_all(&self.stream, &replies))).await {
+            Some(Ok(Ok(()))) => None,
+            Some(Ok(Err(_))) => Some(End::HungUp),
+            Some(Err(_)) => Some(End::StoppedReading),
+            None => Some(End::Blocked),
+        }
+    }
+
+    /// See [`Worker::unless_blocked`].
+    pub(super) async fn unless_blocked<F: Future>(&self, waiting: F) -> Option<F::Output> {
+        self.worker.unless_blocked(self.place, waiting).await
+    }
+}
+
+impl Driver {
+    /// Gives the session its answer; the reply waits for the rest of its batch.
+    pub(super) fn answer_with(&mut self, service: &Service, word: &Word) {
+        self.session.handle_answer(service, word.as_answer(), &mut self.replies, Instant::now());
+    }
+
+    /// Drops the backend without a word.
+    pub(super) fn abandon_delivery(&mut self) {
+        if let Some(delivery) = &mut self.delivery {
+            delivery.abandon();
+        }
+    }
+}
+
+async fn write_all(stream: &TcpStream, mut octets: &[u8]) -> io::Result<()> {
+    while !octets.is_empty() {
+        stream.writable().await?;
+        match stream.try_write(octets) {
+            Ok(sent) => octets = &octets[sent..],
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
