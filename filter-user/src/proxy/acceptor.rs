@@ -2,13 +2,9 @@
 //! is hears the banner at once, while its socket is at hand.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
-use std::time::Duration;
-
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 
 use super::clock::boot_now;
 use super::driver::Driver;
@@ -22,31 +18,28 @@ use crate::peers::Admission;
 use crate::smtp::reply;
 use crate::telemetry::label::SessionRefusal;
 
-/// Connections accepted before the sessions that wait get their turn.
+/// Connections accepted at once, where nobody else waits for a turn.
 const AT_ONCE: usize = 64;
-/// How long to leave the listener alone when the system has no room for another socket.
-const NO_ROOM: Duration = Duration::from_millis(50);
 
-/// Accepts on one listener, as long as the worker runs.
-pub(super) async fn run(worker: Rc<Worker>, listener: TcpListener) -> io::Result<()> {
-    // Told once for the socket, not once a session; a wildcard address is looked up where it matters.
-    let bound = listener.local_addr().ok().filter(|bound| !bound.ip().is_unspecified());
-    let listener = readable(listener)?;
-    loop {
-        let mut ready = listener.readable().await?;
-        for _ in 0..AT_ONCE {
-            match ready.try_io(|listener| accept(listener.get_ref())) {
-                Ok(Ok((socket, client))) => admit(&worker, socket, client, bound),
-                Ok(Err(error)) if is_of_one_connection(&error) => {}
-                Ok(Err(error)) => {
-                    worker.report.accept_failed(&error);
-                    tokio::time::sleep(NO_ROOM).await;
-                    break;
-                }
-                Err(_would_block) => break,
+/// Accepts on a listener that has connections waiting: one, where sessions wait for their turn too, for those are to be
+/// served while they are warm; else all, up to a bound.
+pub(super) fn accept_waiting(worker: &Rc<Worker>, number: u64, alone: bool) {
+    let listening = worker.listeners.borrow();
+    let Some(listening) = usize::try_from(number).ok().and_then(|number| listening.get(number)) else {
+        return;
+    };
+    for _ in 0..if alone { AT_ONCE } else { 1 } {
+        match accept(&listening.listener) {
+            Ok((socket, client)) => admit(worker, socket, client, listening.bound),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                // There is no room for another socket: the listener is left alone until the next tick.
+                worker.report.accept_failed(&error);
+                worker.heed_listeners(false);
+                return;
             }
         }
-        tokio::task::yield_now().await;
     }
 }
 
@@ -109,7 +102,7 @@ fn open(worker: &Rc<Worker>, socket: TcpStream, mut driver: Driver) {
         (false, true) => None,
     };
     let mut sessions = worker.sessions.borrow_mut();
-    if let Err(error) = worker.poller.add(&socket, sessions.next()) {
+    if let Err(error) = worker.poller.add_session(&socket, sessions.next()) {
         worker.report.accept_failed(&error);
         return;
     }
@@ -118,13 +111,4 @@ fn open(worker: &Rc<Worker>, socket: TcpStream, mut driver: Driver) {
     if let Some(pending) = pending {
         send_away(worker, place, pending);
     }
-}
-
-/// Registers a listener with the runtime; tokio's own type would register every connection before it is looked at.
-#[expect(
-    deprecated,
-    reason = "its successor is unsafe, for types whose descriptor may change or close meanwhile; a listener keeps its"
-)]
-fn readable(listener: TcpListener) -> io::Result<AsyncFd<TcpListener>> {
-    AsyncFd::with_interest(listener, Interest::READABLE)
 }

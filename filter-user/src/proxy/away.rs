@@ -20,28 +20,32 @@ use crate::smtp::Service;
 
 /// Takes a session through its waits, until it is over or idle.
 pub(super) async fn go(worker: Rc<Worker>, place: usize, here: Here, pending: Pending) {
-    let Here { mut driver, socket } = here;
-    let stream = match TcpStream::from_std(socket) {
-        Ok(stream) => stream,
+    match TcpStream::from_std(here.socket) {
+        Ok(stream) => {
+            let mut driver = here.driver;
+            let mut away = AwaySession { worker: &worker, place, stream };
+            let end = away.through(&mut driver, pending).await;
+            let AwaySession { stream, .. } = away;
+            come_back(&worker, place, driver, stream, end);
+        }
         Err(error) => {
             worker.report.accept_failed(&error);
             worker.sessions.borrow_mut().end_away(place);
-            return;
         }
-    };
-    let mut away = AwaySession { worker: &worker, place, stream };
-    let end = away.through(&mut driver, pending).await;
-    let AwaySession { stream, .. } = away;
+    }
+    worker.one_less_away();
+}
+
+fn come_back(worker: &Worker, place: usize, driver: Driver, stream: TcpStream, end: Option<End>) {
     let mut sessions = worker.sessions.borrow_mut();
-    match end {
-        Some(end) => {
-            driver.close(&worker, &stream, end);
-            sessions.end_away(place);
-        }
-        None => match stream.into_std() {
-            Ok(socket) => sessions.bring_back(place, Here { driver, socket }),
-            Err(_) => sessions.end_away(place),
-        },
+    if let Some(end) = end {
+        driver.close(worker, &stream, end);
+        sessions.end_away(place);
+        return;
+    }
+    match stream.into_std() {
+        Ok(socket) => sessions.bring_back(place, Here { driver, socket }),
+        Err(_) => sessions.end_away(place),
     }
 }
 

@@ -1,28 +1,32 @@
-//! Waits for the clients of one worker, all of them at once, and gives each its turn. The sessions share one epoll
-//! instance, which the runtime waits for as for any other descriptor: a session costs the runtime nothing, neither task
-//! nor timer, until it has to wait for something else than its client.
+//! Waits for the clients of one worker, all of them at once, and gives each its turn. Listeners and sessions share one
+//! epoll instance. While no session is away, nothing else is to be waited for and the worker sleeps in it; else the
+//! runtime waits for it as for any other descriptor. So a refused session costs the runtime nothing.
 
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::TcpStream;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::time::Timespec;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::task::spawn_local;
 
-use super::away;
+use super::acceptor;
 use super::sessions::Here;
 use super::turn::{Pending, Turn};
 use super::worker::Worker;
 
-/// Sessions that get their turn before the tasks do.
+/// Events that are taken before the tasks get their turn.
 const AT_ONCE: usize = 128;
+/// The bell's mark among the events.
+const BELL: u64 = u64::MAX;
+/// The listeners' mark: this and their number; everything below is the place of a session.
+const LISTENER: u64 = 1 << 32;
 
-/// The sessions' epoll instance. A socket that is closed leaves it by itself (epoll(7)).
+/// The epoll instance of a worker. A socket that is closed leaves it by itself (epoll(7)).
 #[derive(Debug)]
 pub(super) struct Poller(OwnedFd);
 
@@ -32,36 +36,84 @@ impl Poller {
     }
 
     /// Tells of this socket's input by its place, once for each time that some comes.
-    pub(super) fn add(&self, socket: &TcpStream, place: usize) -> io::Result<()> {
+    pub(super) fn add_session(&self, socket: &TcpStream, place: usize) -> io::Result<()> {
         let flags = EventFlags::IN | EventFlags::RDHUP | EventFlags::ET;
         Ok(epoll::add(&self.0, socket, EventData::new_u64(place as u64), flags)?)
     }
-}
 
-/// Gives sessions their turns, as long as the worker runs.
-pub(super) async fn run(worker: Rc<Worker>) -> io::Result<()> {
-    let mut poller = readable(worker.poller.0.try_clone()?)?;
-    let mut events = [const { MaybeUninit::<Event>::uninit() }; AT_ONCE];
-    loop {
-        let mut ready = poller.readable_mut().await?;
-        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-        let (told, _) = epoll::wait(&worker.poller.0, &mut events[..], Some(&at_once))?;
-        // With fewer than there is room for, nothing waits behind them.
-        if told.len() < AT_ONCE {
-            ready.clear_ready();
+    /// Tells of waiting connections, for as long as there are any.
+    pub(super) fn add_listener(&self, listener: &impl AsFd, number: usize) -> io::Result<()> {
+        Ok(epoll::add(&self.0, listener, EventData::new_u64(LISTENER + number as u64), EventFlags::IN)?)
+    }
+
+    /// Leaves a listener alone, or tells of it again.
+    pub(super) fn heed_listener(&self, listener: &impl AsFd, number: usize, heed: bool) -> io::Result<()> {
+        let flags = if heed { EventFlags::IN } else { EventFlags::empty() };
+        Ok(epoll::modify(&self.0, listener, EventData::new_u64(LISTENER + number as u64), flags)?)
+    }
+
+    /// Tells nothing of a listener any more.
+    pub(super) fn remove(&self, listener: &impl AsFd) {
+        // Refused only where it is not there.
+        let _ = epoll::delete(&self.0, listener);
+    }
+
+    /// Tells when the bell rings.
+    pub(super) fn add_bell(&self, bell: &impl AsFd) -> io::Result<()> {
+        Ok(epoll::add(&self.0, bell, EventData::new_u64(BELL), EventFlags::IN)?)
+    }
+
+    /// The instance as the runtime waits for it.
+    #[expect(
+        deprecated,
+        reason = "its successor is unsafe, for types whose descriptor may change or close meanwhile; an OwnedFd keeps its"
+    )]
+    pub(super) fn readable(&self) -> io::Result<AsyncFd<OwnedFd>> {
+        AsyncFd::with_interest(self.0.try_clone()?, Interest::READABLE)
+    }
+
+    /// Waits for events, at most for so long.
+    fn wait<'e>(
+        &self,
+        events: &'e mut [MaybeUninit<Event>],
+        within: Duration,
+    ) -> io::Result<&'e mut [Event]> {
+        let timeout = Timespec {
+            tv_sec: i64::try_from(within.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: within.subsec_nanos().into(),
+        };
+        match epoll::wait(&self.0, events, Some(&timeout)) {
+            Ok((told, _)) => Ok(told),
+            Err(rustix::io::Errno::INTR) => Ok(&mut []),
+            Err(error) => Err(error.into()),
         }
-        for event in told {
-            let closing = EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR;
-            // The flags are in a packed struct: copied, not borrowed.
-            let flags = event.flags;
-            take_turn(&worker, event.data.u64() as usize, flags.intersects(closing));
-        }
-        tokio::task::yield_now().await;
     }
 }
 
+/// Waits for whoever has something to say, at most for so long, and gives each its turn. Says whether that was all.
+pub(super) fn poll(worker: &Rc<Worker>, within: Duration) -> io::Result<bool> {
+    let mut events = [const { MaybeUninit::<Event>::uninit() }; AT_ONCE];
+    let told = worker.poller.wait(&mut events, within)?;
+    let now = Instant::now();
+    worker.now.set(now);
+    let count = told.len();
+    for event in told {
+        match event.data.u64() {
+            BELL => worker.answer_bell(),
+            number @ LISTENER.. => acceptor::accept_waiting(worker, number - LISTENER, count == 1),
+            place => {
+                // The flags are in a packed struct: copied, not borrowed.
+                let flags = event.flags;
+                let closing = flags.intersects(EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR);
+                take_turn(worker, usize::try_from(place).unwrap_or(usize::MAX), closing);
+            }
+        }
+    }
+    Ok(count < AT_ONCE)
+}
+
 /// Gives a session its turn, if it is here; one that is away reads for itself.
-pub(super) fn take_turn(worker: &Rc<Worker>, place: usize, to_the_end: bool) {
+fn take_turn(worker: &Worker, place: usize, to_the_end: bool) {
     let turn = {
         let mut sessions = worker.sessions.borrow_mut();
         let Some(Here { driver, socket }) = sessions.here(place) else { return };
@@ -71,7 +123,7 @@ pub(super) fn take_turn(worker: &Rc<Worker>, place: usize, to_the_end: bool) {
 }
 
 /// Does what a turn led to.
-pub(super) fn settle(worker: &Rc<Worker>, place: usize, turn: Turn) {
+pub(super) fn settle(worker: &Worker, place: usize, turn: Turn) {
     match turn {
         Turn::Done => {}
         Turn::Needs(pending) => send_away(worker, place, pending),
@@ -85,17 +137,9 @@ pub(super) fn settle(worker: &Rc<Worker>, place: usize, turn: Turn) {
 }
 
 /// Lets a session wait in a task of its own.
-pub(super) fn send_away(worker: &Rc<Worker>, place: usize, pending: Pending) {
+pub(super) fn send_away(worker: &Worker, place: usize, pending: Pending) {
     let here = worker.sessions.borrow_mut().send_away(place);
     if let Some(here) = here {
-        spawn_local(away::go(Rc::clone(worker), place, here, pending));
+        worker.departures.borrow_mut().push((place, here, pending));
     }
-}
-
-#[expect(
-    deprecated,
-    reason = "its successor is unsafe, for types whose descriptor may change or close meanwhile; an OwnedFd keeps its"
-)]
-fn readable(poller: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
-    AsyncFd::with_interest(poller, Interest::READABLE)
 }

@@ -13,6 +13,7 @@ mod envelope;
 mod event_loop;
 mod judge;
 mod listener;
+mod mailbox;
 mod offer;
 mod reply_reader;
 mod report;

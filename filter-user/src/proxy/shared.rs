@@ -6,10 +6,10 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use filter_common::PeerKey;
-use tokio::sync::mpsc::UnboundedSender;
 
 use super::backend::BackendSettings;
 use super::capabilities::KnownCapabilities;
+use super::mailbox::{Address, Signal};
 use crate::lookup::Directory;
 use crate::peers::{OpenSessions, Register};
 use crate::policy::Policy;
@@ -38,15 +38,6 @@ pub struct ProxySettings {
     pub log_refusals: u32,
 }
 
-/// A message to every session that fits.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Signal {
-    /// The peer was blocked.
-    Reset(PeerKey),
-    /// The daemon stops.
-    Drain,
-}
-
 /// Shared by all workers.
 #[derive(Debug)]
 pub struct Shared {
@@ -63,7 +54,7 @@ pub struct Shared {
     /// What the backend can do.
     pub capabilities: KnownCapabilities,
     sessions: AtomicUsize,
-    workers: OnceLock<Vec<UnboundedSender<Signal>>>,
+    workers: OnceLock<Vec<Address>>,
 }
 
 impl Shared {
@@ -118,13 +109,12 @@ impl Shared {
     /// Tells every worker.
     pub(super) fn signal(&self, signal: Signal) {
         for worker in self.workers.get().into_iter().flatten() {
-            // A worker that is gone has no sessions.
-            let _ = worker.send(signal);
+            worker.send(signal);
         }
     }
 
     /// The workers there are; said once.
-    pub(super) fn set_workers(&self, workers: Vec<UnboundedSender<Signal>>) {
+    pub(super) fn set_workers(&self, workers: Vec<Address>) {
         // Said twice, the first stands: workers are started once.
         let _ = self.workers.set(workers);
     }

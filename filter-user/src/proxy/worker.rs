@@ -3,26 +3,26 @@
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
-use std::net::{TcpListener, TcpStream};
-use std::pin::pin;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use filter_common::PeerKey;
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::Notify;
 use tokio::task::{LocalSet, spawn_local};
 
-use super::acceptor;
+use super::away;
 use super::driver::{Driver, End};
 use super::envelope::Envelope;
 use super::event_loop::{self, Poller, settle};
+use super::mailbox::{Mailbox, Signal};
 use super::offer::Offer;
 use super::report::Report;
 use super::sessions::{Here, Sessions};
-use super::shared::{Shared, Signal};
-use super::turn::Turn;
+use super::shared::Shared;
+use super::turn::{Pending, Turn};
 use crate::telemetry::field;
 
 /// How often overdue sessions are looked for: how much later than its deadline a session may end.
@@ -40,13 +40,34 @@ pub(super) struct Scratch {
     pub(super) out: Vec<u8>,
 }
 
+/// A listening socket.
+#[derive(Debug)]
+pub(super) struct Listener {
+    pub(super) listener: TcpListener,
+    /// Where it listens; nothing for a wildcard address, which is looked up where it matters.
+    pub(super) bound: Option<SocketAddr>,
+}
+
 /// A worker, as its sessions see it.
 pub(super) struct Worker {
     pub(super) shared: Arc<Shared>,
-    pub(super) scratch: RefCell<Scratch>,
+    pub(super) listeners: RefCell<Vec<Listener>>,
     pub(super) sessions: RefCell<Sessions>,
     pub(super) poller: Poller,
+    /// Sessions that are to go away.
+    pub(super) departures: RefCell<Vec<(usize, Here, Pending)>>,
+    /// Sessions that are.
+    away: Cell<usize>,
+    came_back: Notify,
+    pub(super) scratch: RefCell<Scratch>,
     pub(super) report: Report,
+    /// When the events that are being handled came.
+    pub(super) now: Cell<Instant>,
+    mailbox: Mailbox,
+    ticked: Cell<Instant>,
+    drain_until: Cell<Option<Instant>>,
+    /// No room for another connection: the listeners are left alone for a while.
+    deaf: Cell<bool>,
     offer: RefCell<Rc<Offer>>,
     #[expect(
         clippy::vec_box,
@@ -54,41 +75,39 @@ pub(super) struct Worker {
     )]
     envelopes: RefCell<Vec<Box<Envelope>>>,
     buffers: RefCell<Vec<Vec<u8>>>,
-    draining: Cell<bool>,
 }
 
 impl Worker {
-    fn new(shared: Arc<Shared>) -> io::Result<Self> {
+    fn new(shared: Arc<Shared>, listeners: Vec<TcpListener>, mailbox: Mailbox) -> io::Result<Self> {
         let offer = Offer::new(&shared.settings, shared.capabilities.load());
         let input = vec![0; READ + shared.settings.limits.command_line].into_boxed_slice();
+        let poller = Poller::new()?;
+        poller.add_bell(mailbox.bell())?;
+        let mut listening = Vec::with_capacity(listeners.len());
+        for (number, listener) in listeners.into_iter().enumerate() {
+            poller.add_listener(&listener, number)?;
+            let bound = listener.local_addr().ok().filter(|bound| !bound.ip().is_unspecified());
+            listening.push(Listener { listener, bound });
+        }
         Ok(Self {
-            scratch: RefCell::new(Scratch { input, out: Vec::with_capacity(READ) }),
+            listeners: RefCell::new(listening),
             sessions: RefCell::default(),
-            poller: Poller::new()?,
+            poller,
+            departures: RefCell::default(),
+            away: Cell::new(0),
+            came_back: Notify::new(),
+            scratch: RefCell::new(Scratch { input, out: Vec::with_capacity(READ) }),
             report: Report::new(shared.settings.log_refusals),
+            now: Cell::new(Instant::now()),
+            mailbox,
+            ticked: Cell::new(Instant::now()),
+            drain_until: Cell::new(None),
+            deaf: Cell::new(false),
             offer: RefCell::new(Rc::new(offer)),
             envelopes: RefCell::new(Vec::with_capacity(POOLED)),
             buffers: RefCell::default(),
-            draining: Cell::new(false),
             shared,
         })
-    }
-
-    /// Whether the daemon is stopping.
-    pub(super) fn is_draining(&self) -> bool {
-        self.draining.get()
-    }
-
-    /// Waits for something, unless the peer of the session that is away from this place is blocked before it comes.
-    pub(super) async fn unless_blocked<F: Future>(&self, place: usize, waiting: F) -> Option<F::Output> {
-        let mut waiting = pin!(waiting);
-        poll_fn(|cx| {
-            if self.sessions.borrow_mut().is_reset(place, cx.waker()) {
-                return Poll::Ready(None);
-            }
-            waiting.as_mut().poll(cx).map(Some)
-        })
-        .await
     }
 
     /// What a new session is offered.
@@ -130,74 +149,153 @@ fn give_back<T>(pool: &RefCell<Vec<T>>, item: T) {
 }
 
 /// Serves until the daemon stops and the last session is over, or the time to drain is.
-pub(super) fn run(
-    shared: Arc<Shared>,
-    listeners: Vec<TcpListener>,
-    mut signals: UnboundedReceiver<Signal>,
-) -> io::Result<()> {
+pub(super) fn run(shared: Arc<Shared>, listeners: Vec<TcpListener>, mailbox: Mailbox) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let worker = Rc::new(Worker::new(shared)?);
+    let worker = Rc::new(Worker::new(shared, listeners, mailbox)?);
     let local = LocalSet::new();
-    let served = local.block_on(&runtime, async {
-        let listeners = listeners.into_iter();
-        let accepting: Vec<_> = listeners.map(|listener| spawn_local(acceptor::run(Rc::clone(&worker), listener))).collect();
-        let mut serving = spawn_local(event_loop::run(Rc::clone(&worker)));
-        let mut ticker = tokio::time::interval(TICK);
-        ticker.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut drain_until = None;
-        while drain_until.is_none_or(|until| worker.sessions.borrow().len() > 0 && Instant::now() < until) {
-            tokio::select! {
-                signal = signals.recv() => match signal {
-                    Some(Signal::Reset(peer)) => reset(&worker, peer),
-                    Some(Signal::Drain) | None => {
-                        accepting.iter().for_each(tokio::task::JoinHandle::abort);
-                        drain_until.get_or_insert_with(|| Instant::now() + worker.shared.settings.drain_timeout);
-                        drain(&worker);
-                    }
-                },
-                _ = ticker.tick() => tick(&worker),
-                ended = &mut serving => return ended.map_err(io::Error::other)?,
-            }
+    while worker.is_serving() {
+        if worker.away.get() == 0 {
+            event_loop::poll(&worker, worker.until_tick())?;
+        } else {
+            local.block_on(&runtime, serve_with_tasks(&worker))?;
         }
-        Ok(())
-    });
+        worker.tick();
+        worker.depart(|task| drop(local.spawn_local(task)));
+    }
     let left = worker.sessions.borrow().len();
     if left > 0 {
         tracing::warn!({ field::SESSIONS } = left, "the time to drain is over: sessions are cut off");
     }
     worker.report.finish();
-    served
+    Ok(())
 }
 
-/// Ends what has taken too long.
-fn tick(worker: &Rc<Worker>) {
-    let now = Instant::now();
-    let overdue = worker.sessions.borrow().overdue(now);
-    turn_each(worker, &overdue, |driver, socket| driver.overdue(worker, socket));
-    worker.report.tick(now);
+/// Serves while tasks run beside, until there is something for the loop above to do.
+async fn serve_with_tasks(worker: &Rc<Worker>) -> io::Result<()> {
+    let mut poller = worker.poller.readable()?;
+    let mut tick = pin!(tokio::time::sleep(worker.until_tick()));
+    while worker.away.get() > 0 {
+        worker.depart(|task| drop(spawn_local(task)));
+        tokio::select! {
+            ready = poller.readable_mut() => {
+                let mut ready = ready?;
+                if event_loop::poll(worker, Duration::ZERO)? {
+                    // With fewer events than there is room for, nothing waits behind them.
+                    ready.clear_ready();
+                }
+            }
+            () = &mut tick => return Ok(()),
+            () = worker.came_back.notified() => {}
+        }
+    }
+    Ok(())
 }
 
-/// The peer was blocked: ends its sessions.
-fn reset(worker: &Rc<Worker>, peer: PeerKey) {
-    let here = worker.sessions.borrow_mut().reset(peer);
-    turn_each(worker, &here, |_, _| Turn::Over(End::Blocked));
-}
+impl Worker {
+    /// Waits for something, unless the peer of the session that is away from this place is blocked before it comes.
+    pub(super) async fn unless_blocked<F: Future>(&self, place: usize, waiting: F) -> Option<F::Output> {
+        let mut waiting = pin!(waiting);
+        poll_fn(|cx| {
+            if self.sessions.borrow_mut().is_reset(place, cx.waker()) {
+                return Poll::Ready(None);
+            }
+            waiting.as_mut().poll(cx).map(Some)
+        })
+        .await
+    }
 
-/// Takes leave of those that have nothing under way; the others do when they come to rest.
-fn drain(worker: &Rc<Worker>) {
-    worker.draining.set(true);
-    let idle = worker.sessions.borrow().places_of(|driver| !driver.in_transaction());
-    turn_each(worker, &idle, |driver, socket| driver.drain(socket));
-}
+    /// What other threads have to say.
+    pub(super) fn answer_bell(&self) {
+        self.mailbox.silence();
+        while let Some(signal) = self.mailbox.take() {
+            match signal {
+                Signal::Reset(peer) => {
+                    let here = self.sessions.borrow_mut().reset(peer);
+                    self.turn_each(&here, |_, _| Turn::Over(End::Blocked));
+                }
+                Signal::Drain => self.drain(),
+            }
+        }
+    }
 
-fn turn_each(worker: &Rc<Worker>, places: &[usize], turn: impl Fn(&mut Driver, &TcpStream) -> Turn) {
-    for &place in places {
-        let taken = {
-            let mut sessions = worker.sessions.borrow_mut();
-            sessions.here(place).map(|Here { driver, socket }| turn(driver, socket))
-        };
-        if let Some(taken) = taken {
-            settle(worker, place, taken);
+    /// Takes no more connections, and takes leave of those that have nothing under way; the others go when they come to
+    /// rest.
+    fn drain(&self) {
+        if self.drain_until.get().is_some() {
+            return;
+        }
+        self.drain_until.set(Some(Instant::now() + self.shared.settings.drain_timeout));
+        for listening in self.listeners.take() {
+            self.poller.remove(&listening.listener);
+        }
+        let idle = self.sessions.borrow().places_of(|driver| !driver.in_transaction());
+        self.turn_each(&idle, |driver, socket| driver.drain(socket));
+    }
+
+    /// Whether there is, or may come, somebody to serve.
+    fn is_serving(&self) -> bool {
+        self.drain_until.get().is_none_or(|until| self.sessions.borrow().len() > 0 && Instant::now() < until)
+    }
+
+    /// Whether the daemon is stopping.
+    pub(super) fn is_draining(&self) -> bool {
+        self.drain_until.get().is_some()
+    }
+
+    /// How long until something is due besides.
+    fn until_tick(&self) -> Duration {
+        (self.ticked.get() + TICK).saturating_duration_since(Instant::now())
+    }
+
+    /// Ends what has taken too long, if it is time to look.
+    fn tick(&self) {
+        let now = Instant::now();
+        if now.duration_since(self.ticked.get()) < TICK {
+            return;
+        }
+        self.ticked.set(now);
+        self.now.set(now);
+        let overdue = self.sessions.borrow().overdue(now);
+        self.turn_each(&overdue, |driver, socket| driver.overdue(self, socket));
+        self.report.tick(now);
+        if self.deaf.get() {
+            self.heed_listeners(true);
+        }
+    }
+
+    /// Leaves the listeners alone, or heeds them again.
+    pub(super) fn heed_listeners(&self, heed: bool) {
+        self.deaf.set(!heed);
+        for (number, listening) in self.listeners.borrow().iter().enumerate() {
+            if let Err(error) = self.poller.heed_listener(&listening.listener, number, heed) {
+                self.report.accept_failed(&error);
+            }
+        }
+    }
+
+    /// Sends those away that are to go, as tasks.
+    fn depart<F: Fn(Pin<Box<dyn Future<Output = ()>>>)>(self: &Rc<Self>, spawn: F) {
+        for (place, here, pending) in self.departures.take() {
+            self.away.set(self.away.get() + 1);
+            spawn(Box::pin(away::go(Rc::clone(self), place, here, pending)));
+        }
+    }
+
+    /// A session has come back, or is over.
+    pub(super) fn one_less_away(&self) {
+        self.away.set(self.away.get().saturating_sub(1));
+        self.came_back.notify_one();
+    }
+
+    fn turn_each(&self, places: &[usize], turn: impl Fn(&mut Driver, &TcpStream) -> Turn) {
+        for &place in places {
+            let taken = {
+                let mut sessions = self.sessions.borrow_mut();
+                sessions.here(place).map(|Here { driver, socket }| turn(driver, socket))
+            };
+            if let Some(taken) = taken {
+                settle(self, place, taken);
+            }
         }
     }
 }

@@ -5,10 +5,9 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 
-use tokio::sync::mpsc::unbounded_channel;
-
 use super::listener::{ListenError, bind};
-use super::shared::{Shared, Signal};
+use super::mailbox::{Signal, mailbox};
+use super::shared::Shared;
 use super::worker;
 
 /// Listening sockets for every worker, none served yet: clients already wait in their queues.
@@ -51,15 +50,20 @@ pub struct Workers {
 impl Workers {
     /// Starts a thread for each worker.
     pub fn start(shared: Arc<Shared>, listening: Listening) -> io::Result<Self> {
-        let (senders, receivers): (Vec<_>, Vec<_>) =
-            listening.of_workers.iter().map(|_| unbounded_channel()).unzip();
-        shared.set_workers(senders);
+        let (addresses, mailboxes): (Vec<_>, Vec<_>) = listening
+            .of_workers
+            .iter()
+            .map(|_| mailbox())
+            .collect::<io::Result<Vec<_>>>()?
+            .into_iter()
+            .unzip();
+        shared.set_workers(addresses);
         let mut threads = Vec::new();
-        for (number, (listeners, signals)) in listening.of_workers.into_iter().zip(receivers).enumerate() {
+        for (number, (listeners, mailbox)) in listening.of_workers.into_iter().zip(mailboxes).enumerate() {
             let shared = Arc::clone(&shared);
             let thread = Builder::new()
                 .name(format!("worker-{number}"))
-                .spawn(move || worker::run(shared, listeners, signals))?;
+                .spawn(move || worker::run(shared, listeners, mailbox))?;
             threads.push(thread);
         }
         Ok(Self { shared, threads })
