@@ -6,7 +6,6 @@ use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
-use super::clock::boot_now;
 use super::driver::Driver;
 use super::event_loop::send_away;
 use super::listener::{accept, reset_at_close, send_now};
@@ -61,7 +60,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 fn admit(worker: &Rc<Worker>, socket: OwnedFd, client: SocketAddr, bound: Option<SocketAddr>) {
     let shared = &worker.shared;
     let client = SocketAddr::new(client.ip().to_canonical(), client.port());
-    match shared.register.admit(client.ip(), boot_now()) {
+    match shared.register.admit(client.ip(), worker.clock.timestamp()) {
         Admission::Blocked => {
             reset_at_close(&socket);
             worker.report.not_served(client.ip(), SessionRefusal::Blocked);

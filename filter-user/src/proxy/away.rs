@@ -64,6 +64,7 @@ impl AwaySession<'_> {
             if end.is_some() {
                 return end;
             }
+            self.worker.clock.read();
             pending = match driver.turn(self.worker, &self.stream, true) {
                 Turn::Done if driver.in_transaction() => Pending::Command,
                 Turn::Done => return None,

@@ -65,7 +65,7 @@ impl Driver {
     ) -> Self {
         let offer = worker.offer();
         let granted = worker.shared.policy.grant(&Facts { peer: client.ip(), local }).is_some();
-        let opened = Instant::now();
+        let opened = worker.clock.now();
         let session = Session::new(offer.service(granted), opened);
         worker.report.session_opened();
         Self {
@@ -96,7 +96,7 @@ impl Driver {
         if early {
             self.session.handle_early_talk(service, out);
         } else {
-            self.session.handle_accept(service, out, Instant::now());
+            self.session.handle_accept(service, out, worker.clock.now());
         }
         self.note_offence(worker);
         let sent = self.send(socket, out);

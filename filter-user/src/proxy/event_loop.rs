@@ -7,7 +7,7 @@ use std::mem::MaybeUninit;
 use std::net::TcpStream;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::time::Timespec;
@@ -94,8 +94,7 @@ impl Poller {
 pub(super) fn poll(worker: &Rc<Worker>, within: Duration) -> io::Result<bool> {
     let mut events = [const { MaybeUninit::<Event>::uninit() }; AT_ONCE];
     let told = worker.poller.wait(&mut events, within)?;
-    let now = Instant::now();
-    worker.now.set(now);
+    worker.clock.read();
     let count = told.len();
     for event in told {
         match event.data.u64() {

@@ -5,11 +5,13 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use filter_common::{PeerKey, Sanction, Timestamp};
 
 use super::backend::BackendError;
+use super::clock::Clock;
 use super::delivery::{Passage, Word};
 use super::driver::End;
 use super::envelope::Envelope;
@@ -49,23 +51,25 @@ pub(super) enum MessageEnd<'a> {
 /// One worker's counters and samples.
 pub(super) struct Report {
     metrics: Metrics,
+    clock: Rc<Clock>,
     refusals: RefCell<RefusalLog>,
     trouble_told: Cell<Option<Instant>>,
 }
 
 impl Report {
     /// Logs at most so many refusals a second.
-    pub(super) fn new(refusals_a_second: u32) -> Self {
+    pub(super) fn new(refusals_a_second: u32, clock: Rc<Clock>) -> Self {
         Self {
             metrics: Metrics::new(),
-            refusals: RefCell::new(RefusalLog::new(refusals_a_second, SUMMARY_INTERVAL, Instant::now())),
+            refusals: RefCell::new(RefusalLog::new(refusals_a_second, SUMMARY_INTERVAL, clock.now())),
+            clock,
             trouble_told: Cell::new(None),
         }
     }
 
     /// Time passes.
-    pub(super) fn tick(&self, now: Instant) {
-        let summaries = self.refusals.borrow_mut().poll_summaries(now);
+    pub(super) fn tick(&self) {
+        let summaries = self.refusals.borrow_mut().poll_summaries(self.clock.now());
         self.sum_up(&summaries);
     }
 
@@ -297,11 +301,11 @@ impl Report {
     }
 
     fn is_sampled(&self, peer: IpAddr) -> bool {
-        self.refusals.borrow_mut().note(peer, Instant::now()) == Noted::Log
+        self.refusals.borrow_mut().note(peer, self.clock.now()) == Noted::Log
     }
 
     fn trouble_is_due(&self) -> bool {
-        let now = Instant::now();
+        let now = self.clock.now();
         let due = self.trouble_told.get().is_none_or(|told| now.duration_since(told) >= TROUBLE_INTERVAL);
         if due {
             self.trouble_told.set(Some(now));

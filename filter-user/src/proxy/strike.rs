@@ -5,7 +5,6 @@ use std::net::IpAddr;
 
 use filter_common::{PeerKey, Sanction};
 
-use super::clock::boot_now;
 use super::judge::strike_of;
 use super::worker::Worker;
 use crate::peers::Strike;
@@ -18,7 +17,7 @@ impl Worker {
         if granted {
             return false;
         }
-        let now = boot_now();
+        let now = self.clock.timestamp();
         let struck = self.shared.register.strike(client, strike, now);
         self.report.struck(peer, strike, struck, now);
         let blocked = matches!(struck.sanction, Sanction::Blocked { .. });

@@ -1,10 +1,11 @@
 //! A session's turn: reads what came, does command by command what can be done at once, and replies in one write. A
 //! refused session is served here alone, from the worker's scratch buffers, and allocates nothing.
 
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::AsFd;
 use std::rc::Rc;
-use std::time::Instant;
+
+use rustix::net::{RecvFlags, recv};
 
 use super::delivery::Passage;
 use super::driver::{Driver, End};
@@ -53,8 +54,9 @@ pub(super) trait ReadNow: AsFd {
 
 impl ReadNow for std::net::TcpStream {
     fn read_now(&self, into: &mut [u8]) -> io::Result<usize> {
-        let mut socket: &Self = self;
-        socket.read(into)
+        // Not through the C library: what it does around a call that may be cancelled costs as much as our parser.
+        let (read, _) = recv(self, into, RecvFlags::empty())?;
+        Ok(read)
     }
 }
 
@@ -124,7 +126,8 @@ impl Driver {
     /// The client has taken too long.
     pub(super) fn overdue(&mut self, worker: &Worker, socket: &impl AsFd) -> Turn {
         let mut out = std::mem::take(&mut self.replies);
-        let over = self.session.handle_timeout(self.offer.service(self.granted), &mut out, Instant::now());
+        let over =
+            self.session.handle_timeout(self.offer.service(self.granted), &mut out, worker.clock.now());
         let turn = over
             .map_or(Turn::Done, |reason| Turn::Over(self.timed_out(worker, TimeoutKind::Command, reason)));
         self.reply(socket, &out, turn)
@@ -161,7 +164,7 @@ impl Driver {
 
     /// Does what came, command by command.
     fn handle(&mut self, worker: &Worker, input: &[u8], out: &mut Vec<u8>) -> Turn {
-        let now = Instant::now();
+        let now = worker.clock.now();
         let offer = Rc::clone(&self.offer);
         let service = offer.service(self.granted);
         let mut at = 0;

@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use tokio::task::{LocalSet, spawn_local};
 
 use super::away;
+use super::clock::Clock;
 use super::driver::{Driver, End};
 use super::envelope::Envelope;
 use super::event_loop::{self, Poller, settle};
@@ -61,8 +62,7 @@ pub(super) struct Worker {
     came_back: Notify,
     pub(super) scratch: RefCell<Scratch>,
     pub(super) report: Report,
-    /// When the events that are being handled came.
-    pub(super) now: Cell<Instant>,
+    pub(super) clock: Rc<Clock>,
     mailbox: Mailbox,
     ticked: Cell<Instant>,
     drain_until: Cell<Option<Instant>>,
@@ -81,6 +81,7 @@ impl Worker {
     fn new(shared: Arc<Shared>, listeners: Vec<TcpListener>, mailbox: Mailbox) -> io::Result<Self> {
         let offer = Offer::new(&shared.settings, shared.capabilities.load());
         let input = vec![0; READ + shared.settings.limits.command_line].into_boxed_slice();
+        let clock = Rc::new(Clock::new());
         let poller = Poller::new()?;
         poller.add_bell(mailbox.bell())?;
         let mut listening = Vec::with_capacity(listeners.len());
@@ -97,8 +98,8 @@ impl Worker {
             away: Cell::new(0),
             came_back: Notify::new(),
             scratch: RefCell::new(Scratch { input, out: Vec::with_capacity(READ) }),
-            report: Report::new(shared.settings.log_refusals),
-            now: Cell::new(Instant::now()),
+            report: Report::new(shared.settings.log_refusals, Rc::clone(&clock)),
+            clock,
             mailbox,
             ticked: Cell::new(Instant::now()),
             drain_until: Cell::new(None),
@@ -254,10 +255,10 @@ impl Worker {
             return;
         }
         self.ticked.set(now);
-        self.now.set(now);
+        self.clock.read();
         let overdue = self.sessions.borrow().overdue(now);
         self.turn_each(&overdue, |driver, socket| driver.overdue(self, socket));
-        self.report.tick(now);
+        self.report.tick();
         if self.deaf.get() {
             self.heed_listeners(true);
         }
