@@ -1,6 +1,7 @@
 //! The command line of relaygate's build system: one command a file. Depends on an error type and an argument parser,
 //! no more: every build of anything waits for this one.
 
+mod cost;
 mod docs;
 mod doctor;
 mod ebpf;
@@ -32,6 +33,8 @@ enum Command {
     Layers,
     /// Checks the source text: first lines, lengths, names, leftovers.
     Tidy,
+    /// Compares what a refused session costs with the least that a server can do.
+    Cost,
     /// Makes the pages that are made from the table of settings.
     Docs {
         /// Compare with what is committed instead.
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Command::Test(options) => test::run(&options),
         Command::Layers => layers::run(),
         Command::Tidy => tidy::run(),
+        Command::Cost => cost::run(),
         Command::Docs { check } => docs::run(check),
         Command::Ebpf { check } => ebpf::run(check),
         Command::Doctor { install } => doctor::run(install),

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use crate::process::{self, cargo};
-use crate::{docs, doctor, ebpf, layers, tidy};
+use crate::{cost, docs, doctor, ebpf, layers, tidy};
 
 /// Tests that need root stand in a module of this name, in unit tests as in `tests/it`.
 const AS_ROOT: &str = "test(/(^|::)as_root::/)";
@@ -101,8 +101,9 @@ fn steps(options: &Options) -> Vec<Step> {
             process::run(doc.env("RUSTDOCFLAGS", "-D warnings"))
         }),
         Step::new("pages", move || docs::run(!bless)),
-        Step::new("tests", move || tests(unprivileged, bless)),
         Step::cargo("doc tests", &["test", "--quiet", "--doc", "--workspace"]),
+        Step::new("cost", cost::run),
+        Step::new("tests", move || tests(unprivileged, bless)),
     ]);
     if !unprivileged {
         // Who may not install the BPF toolchain builds and tests with the committed object.

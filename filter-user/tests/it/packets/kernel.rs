@@ -14,15 +14,6 @@ pub(super) const PORTS: &[u16] = &[0, 25, 465, 587, 65535];
 /// Six a minute, two at once.
 pub(super) const LIMIT: Rate = Rate::new(6, Duration::from_secs(60), 2);
 
-/// Whether the kernel's part is left out, as was asked for.
-pub(super) fn is_left_out(what: &str) -> bool {
-    let left_out = std::env::var_os("RELAYGATE_UNPRIVILEGED").is_some();
-    if left_out {
-        println!("not run, it needs root: {what}");
-    }
-    left_out
-}
-
 pub(super) fn now() -> Timestamp {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
     Timestamp(now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64)

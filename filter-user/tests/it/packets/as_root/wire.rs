@@ -11,7 +11,7 @@ use filter_common::{Counter, PeerKey, PrefixLengths, Sanction};
 use filter_user::kernel::{Kernel, Mode};
 
 use super::home::{in_a_namespace, ip, load};
-use super::kernel::{is_left_out, now};
+use crate::packets::kernel::now;
 
 /// Long enough for a handshake on a busy machine, and shorter than the second after which TCP tries again.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -100,9 +100,6 @@ fn edge() -> (Peer, Kernel) {
 
 #[test]
 fn a_blocked_host_is_silent_and_its_neighbours_are_not() {
-    if is_left_out("blocking on the wire") {
-        return;
-    }
     in_a_namespace(|| {
         let (peer, kernel) = edge();
         let smtp = TcpListener::bind("[::]:25").unwrap();
@@ -134,9 +131,6 @@ fn a_blocked_host_is_silent_and_its_neighbours_are_not() {
 
 #[test]
 fn a_block_ends_by_itself_and_a_limit_lets_some_through() {
-    if is_left_out("limiting on the wire") {
-        return;
-    }
     in_a_namespace(|| {
         let (peer, kernel) = edge();
         let _smtp = TcpListener::bind("[::]:25").unwrap();

@@ -10,12 +10,12 @@ use filter_user::kernel::{Attached, Kernel, KernelError, KernelSettings, Mode};
 use filter_user::peers::{Admission, Enforcer, Home, LocalEnforcer};
 use nix::sched::{CloneFlags, unshare};
 
-use super::builder;
-use super::kernel::{LIMIT, is_left_out, now, settings};
+use crate::packets::builder;
+use crate::packets::kernel::{LIMIT, now, settings};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-pub(super) fn load(change: impl FnOnce(&mut KernelSettings)) -> Result<Kernel, KernelError> {
+pub(in crate::packets) fn load(change: impl FnOnce(&mut KernelSettings)) -> Result<Kernel, KernelError> {
     let mut settings = settings(Vec::new(), Default::default());
     change(&mut settings);
     Kernel::load(&settings, LocalEnforcer::new(LIMIT, 1000))
@@ -36,9 +36,6 @@ fn blocked(now: Timestamp) -> Sanction {
 
 #[test]
 fn a_full_map_leaves_the_rest_to_this_process() {
-    if is_left_out("a full map") {
-        return;
-    }
     let kernel = load(|settings| settings.max_peers = 4).unwrap();
     let (enforcer, now) = (kernel.kernel_enforcer(), now());
     for n in 0..10 {
@@ -66,9 +63,6 @@ fn a_full_map_leaves_the_rest_to_this_process() {
 
 #[test]
 fn what_is_over_is_swept() {
-    if is_left_out("sweeping") {
-        return;
-    }
     let kernel = load(|settings| settings.max_peers = 1000).unwrap();
     let (enforcer, now) = (kernel.kernel_enforcer(), now());
     for n in 0..=255 {
@@ -85,9 +79,6 @@ fn what_is_over_is_swept() {
 
 #[test]
 fn an_authenticated_host_is_never_dropped_even_where_the_kernel_cannot_know() {
-    if is_left_out("authentication and a full map") {
-        return;
-    }
     let kernel = load(|settings| settings.max_authenticated = 1).unwrap();
     let (enforcer, now) = (kernel.kernel_enforcer(), now());
     for n in [1, 2] {
@@ -105,9 +96,6 @@ fn an_authenticated_host_is_never_dropped_even_where_the_kernel_cannot_know() {
 
 #[test]
 fn a_strike_earns_no_fresh_burst() {
-    if is_left_out("the limiter") {
-        return;
-    }
     let kernel = load(|_| {}).unwrap();
     let (enforcer, now) = (kernel.enforcer(), now());
     let mut passed = 0;
@@ -122,9 +110,6 @@ fn a_strike_earns_no_fresh_burst() {
 
 #[test]
 fn the_first_drop_is_told_once_with_its_time() {
-    if is_left_out("events") {
-        return;
-    }
     let mut kernel = load(|_| {}).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.spawn(kernel.run_events().expect("not taken yet"));
@@ -158,9 +143,6 @@ fn the_first_drop_is_told_once_with_its_time() {
 
 #[test]
 fn the_program_traces_its_decisions_where_asked_to() {
-    if is_left_out("tracing") {
-        return;
-    }
     // The other code path: the verifier must take it too, and the verdicts are the same.
     let kernel = load(|settings| settings.trace = true).unwrap();
     let now = now();
@@ -170,9 +152,6 @@ fn the_program_traces_its_decisions_where_asked_to() {
 
 #[test]
 fn a_packet_costs_nanoseconds() {
-    if is_left_out("the cost of a packet") {
-        return;
-    }
     let kernel = load(|settings| settings.max_peers = 1_000_000).unwrap();
     let now = now();
     for n in 0..100_000u32 {
@@ -194,7 +173,7 @@ fn a_packet_costs_nanoseconds() {
 }
 
 /// Runs in a network namespace of its own, which is gone when this returns.
-pub(super) fn in_a_namespace(test: impl FnOnce() + Send + 'static) {
+pub(in crate::packets) fn in_a_namespace(test: impl FnOnce() + Send + 'static) {
     let outcome = std::thread::spawn(|| {
         unshare(CloneFlags::CLONE_NEWNET).unwrap();
         test();
@@ -205,7 +184,7 @@ pub(super) fn in_a_namespace(test: impl FnOnce() + Send + 'static) {
     }
 }
 
-pub(super) fn ip(arguments: &str) -> String {
+pub(in crate::packets) fn ip(arguments: &str) -> String {
     let output = Command::new("ip").args(arguments.split(' ')).output().unwrap();
     assert!(output.status.success(), "ip {arguments}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
@@ -217,9 +196,6 @@ fn attached_to(interface: &'static str) -> Result<Kernel, KernelError> {
 
 #[test]
 fn it_attaches_natively_where_the_driver_can_and_leaves_when_dropped() {
-    if is_left_out("attaching") {
-        return;
-    }
     in_a_namespace(|| {
         ip("link add v0 type veth peer name v1");
         let kernel = attached_to("v0").unwrap();
@@ -234,9 +210,6 @@ fn it_attaches_natively_where_the_driver_can_and_leaves_when_dropped() {
 
 #[test]
 fn it_attaches_through_the_network_stack_elsewhere() {
-    if is_left_out("generic XDP") {
-        return;
-    }
     in_a_namespace(|| {
         let kernel = attached_to("lo").unwrap();
         assert_eq!(kernel.attached(), [Attached { interface: "lo".to_owned(), mode: Mode::Generic }]);
@@ -246,9 +219,6 @@ fn it_attaches_through_the_network_stack_elsewhere() {
 
 #[test]
 fn an_unknown_interface_is_named_and_nothing_is_attached() {
-    if is_left_out("an unknown interface") {
-        return;
-    }
     in_a_namespace(|| {
         let both = vec!["lo".to_owned(), "nowhere0".to_owned()];
         let error = load(|settings| settings.interfaces = both).unwrap_err();
@@ -262,9 +232,6 @@ fn an_unknown_interface_is_named_and_nothing_is_attached() {
 
 #[test]
 fn runs_are_counted_while_asked_for() {
-    if is_left_out("program statistics") {
-        return;
-    }
     in_a_namespace(|| {
         ip("link set lo up");
         let kernel = attached_to("lo").unwrap();
