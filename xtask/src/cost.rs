@@ -20,18 +20,9 @@ pub(crate) fn run() -> anyhow::Result<()> {
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| tree::root().join("target"), PathBuf::from);
     let relaygate = target.join("release/relaygate");
     for number in 1..=RUNS {
-        let mut ratio = std::process::Command::new(format!("{target}/release/bench"));
-        ratio.args([
-            "ratio",
-            "--relaygate",
-            &binary,
-            "--rounds",
-            "11",
-            "--sessions",
-            "4000",
-            "--max",
-            AT_MOST,
-        ]);
+        let mut ratio = Command::new(target.join("release/bench"));
+        ratio.arg("ratio").arg("--relaygate").arg(&relaygate);
+        ratio.args(["--rounds", "11", "--sessions", "4000", "--max", AT_MOST]);
         match process::run(&mut ratio) {
             Ok(()) => return Ok(()),
             Err(error) => eprintln!("run {number} of {RUNS}: {error:#}"),
