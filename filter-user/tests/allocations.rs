@@ -11,9 +11,8 @@ use std::time::{Duration, Instant};
 
 use filter_user::config::Config;
 use filter_user::lookup::Directory;
-use filter_user::peers::{LocalEnforcer, OpenSessions, Register};
-use filter_user::policy::Policy;
-use filter_user::proxy::{BackendSettings, Listening, ProxySettings, Shared, Workers};
+use filter_user::peers::LocalEnforcer;
+use filter_user::proxy::{Listening, ProxySettings, Shared, Workers};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -51,41 +50,9 @@ fn serve(mailboxes: &std::path::Path) -> (Workers, Arc<Shared>, SocketAddr) {
     let listening = Listening::bind(&config.listen, config.workers).unwrap();
     let address = listening.addresses()[0];
     let enforcer = Arc::new(LocalEnforcer::new(config.limit_rate, config.max_peers));
-    let register = Arc::new(Register::new(
-        config.ladder(),
-        config.strike_weights,
-        config.peer_prefixes,
-        &config.allow,
-        config.max_peers,
-        enforcer,
-    ));
-    let settings = ProxySettings {
-        hostname: config.hostname.clone(),
-        limits: config.smtp_limits(),
-        deadlines: config.smtp_deadlines(),
-        greet_delay: config.greet_delay,
-        write_timeout: config.write_timeout,
-        drain_timeout: config.drain_timeout,
-        max_sessions: config.max_sessions,
-        backend: BackendSettings {
-            host: "127.0.0.1".to_owned(),
-            port: 1,
-            hostname: config.hostname.clone(),
-            proxy_protocol: false,
-            dial_timeout: config.backend_dial_timeout,
-            reply_timeout: config.backend_reply_timeout,
-            final_timeout: config.backend_final_timeout,
-        },
-        log_refusals: config.log_refusals,
-    };
+    let settings = ProxySettings::new(&config, "127.0.0.1".to_owned(), 1);
     let directory = Directory::from_file(mailboxes, &config.local_domains, false).unwrap();
-    let shared = Arc::new(Shared::new(
-        settings,
-        Policy::new(&config.policy_settings()),
-        Arc::new(directory),
-        register,
-        OpenSessions::new(50),
-    ));
+    let shared = Arc::new(Shared::new(&config, settings, Arc::new(directory), enforcer));
     (Workers::start(Arc::clone(&shared), listening).unwrap(), shared, address)
 }
 

@@ -16,9 +16,7 @@ use super::{check::check_interface, enforcement::Enforcement};
 use crate::config::{BackendAddress, Config};
 use crate::control::metrics_page;
 use crate::lookup::Directory;
-use crate::peers::{OpenSessions, Register};
-use crate::policy::Policy;
-use crate::proxy::{Backend, BackendSettings, Listening, ProxySettings, Shared, Workers, boot_now};
+use crate::proxy::{Backend, Listening, ProxySettings, Shared, Workers, boot_now};
 use crate::telemetry::label::Outcome;
 use crate::telemetry::{Metrics, field, log};
 
@@ -54,31 +52,6 @@ fn serve(config: Config) -> anyhow::Result<ExitCode> {
     let listening = Listening::bind(&config.listen, config.workers)?;
     let addresses = listening.addresses().to_vec();
     let enforcement = Enforcement::start(&config, &addresses);
-    let register = Arc::new(Register::new(
-        config.ladder(),
-        config.strike_weights,
-        config.peer_prefixes,
-        &config.allow,
-        config.max_peers,
-        enforcement.enforcer(),
-    ));
-    let shared = Arc::new(Shared::new(
-        proxy_settings(&config)?,
-        Policy::new(&config.policy_settings()),
-        Arc::clone(&directory),
-        register,
-        OpenSessions::new(u32::try_from(config.max_sessions_per_peer).unwrap_or(u32::MAX)),
-    ));
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start a runtime")?;
-    runtime.block_on(
-        Daemon { shared, directory, enforcement, metrics: Metrics::new() }.run(listening, &addresses),
-    )
-}
-
-fn proxy_settings(config: &Config) -> anyhow::Result<ProxySettings> {
     let (host, port) = match &config.backend {
         BackendAddress::Host { host, port } => (host.clone(), *port),
         BackendAddress::Sink => {
@@ -86,25 +59,15 @@ fn proxy_settings(config: &Config) -> anyhow::Result<ProxySettings> {
             (address.ip().to_string(), address.port())
         }
     };
-    Ok(ProxySettings {
-        hostname: config.hostname.clone(),
-        limits: config.smtp_limits(),
-        deadlines: config.smtp_deadlines(),
-        greet_delay: config.greet_delay,
-        write_timeout: config.write_timeout,
-        drain_timeout: config.drain_timeout,
-        max_sessions: config.max_sessions,
-        backend: BackendSettings {
-            host,
-            port,
-            hostname: config.hostname.clone(),
-            proxy_protocol: config.backend_proxy_protocol,
-            dial_timeout: config.backend_dial_timeout,
-            reply_timeout: config.backend_reply_timeout,
-            final_timeout: config.backend_final_timeout,
-        },
-        log_refusals: config.log_refusals,
-    })
+    let settings = ProxySettings::new(&config, host, port);
+    let shared = Arc::new(Shared::new(&config, settings, Arc::clone(&directory), enforcement.enforcer()));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start a runtime")?;
+    runtime.block_on(
+        Daemon { shared, directory, enforcement, metrics: Metrics::new() }.run(listening, &addresses),
+    )
 }
 
 /// What the main thread looks after while the workers serve.

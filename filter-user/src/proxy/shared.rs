@@ -10,8 +10,9 @@ use filter_common::PeerKey;
 use super::backend::BackendSettings;
 use super::capabilities::KnownCapabilities;
 use super::mailbox::{Address, Signal};
+use crate::config::Config;
 use crate::lookup::Directory;
-use crate::peers::{OpenSessions, Register};
+use crate::peers::{Enforcer, OpenSessions, Register};
 use crate::policy::Policy;
 use crate::smtp::{Deadlines, Limits};
 
@@ -48,7 +49,7 @@ pub struct Shared {
     /// Who is here.
     pub directory: Arc<Directory>,
     /// Who did what.
-    pub register: Arc<Register>,
+    pub register: Register,
     /// How many sessions each peer has.
     pub open_sessions: OpenSessions,
     /// What the backend can do.
@@ -57,22 +58,55 @@ pub struct Shared {
     workers: OnceLock<Vec<Address>>,
 }
 
+impl ProxySettings {
+    /// The proxy's part of a configuration; the backend's address apart, because a built-in one has it by now.
+    #[must_use]
+    pub fn new(config: &Config, backend_host: String, backend_port: u16) -> Self {
+        Self {
+            hostname: config.hostname.clone(),
+            limits: config.smtp_limits(),
+            deadlines: config.smtp_deadlines(),
+            greet_delay: config.greet_delay,
+            write_timeout: config.write_timeout,
+            drain_timeout: config.drain_timeout,
+            max_sessions: config.max_sessions,
+            backend: BackendSettings {
+                host: backend_host,
+                port: backend_port,
+                hostname: config.hostname.clone(),
+                proxy_protocol: config.backend_proxy_protocol,
+                dial_timeout: config.backend_dial_timeout,
+                reply_timeout: config.backend_reply_timeout,
+                final_timeout: config.backend_final_timeout,
+            },
+            log_refusals: config.log_refusals,
+        }
+    }
+}
+
 impl Shared {
     /// Nobody is served yet.
     #[must_use]
     pub fn new(
+        config: &Config,
         settings: ProxySettings,
-        policy: Policy,
         directory: Arc<Directory>,
-        register: Arc<Register>,
-        open_sessions: OpenSessions,
+        enforcer: Arc<dyn Enforcer>,
     ) -> Self {
+        let register = Register::new(
+            config.ladder(),
+            config.strike_weights,
+            config.peer_prefixes,
+            &config.allow,
+            config.max_peers,
+            enforcer,
+        );
         Self {
             settings,
-            policy,
+            policy: Policy::new(&config.policy_settings()),
             directory,
             register,
-            open_sessions,
+            open_sessions: OpenSessions::new(u32::try_from(config.max_sessions_per_peer).unwrap_or(u32::MAX)),
             capabilities: KnownCapabilities::default(),
             sessions: AtomicUsize::new(0),
             workers: OnceLock::new(),
