@@ -141,6 +141,6 @@ impl Driver {
         if let Some(envelope) = self.envelope.take() {
             worker.give_back_envelope(envelope);
         }
-        worker.report.session_closed(end, self.session.commands());
+        worker.report.session_closed(end, &self.session);
     }
 }

@@ -19,7 +19,7 @@ use super::judge::Judgement;
 use crate::address::ForwardPath;
 use crate::peers::{Strike, Struck};
 use crate::policy::{Decision, Prohibition};
-use crate::smtp::{CloseReason, Offence, RcptCommand};
+use crate::smtp::{BoundsReached, CloseReason, Offence, RcptCommand, Session};
 use crate::telemetry::label::{
     BackendFailure, Bound, Label as _, MessageOutcome, RecipientOutcome, SanctionKind, SessionEnd,
     SessionRefusal, StrikeKind, TimeoutKind,
@@ -102,9 +102,16 @@ impl Report {
     }
 
     /// A session is over.
-    pub(super) fn session_closed(&self, end: End, commands: u32) {
+    pub(super) fn session_closed(&self, end: End, session: &Session) {
         self.metrics.sessions_open.decrement(1);
-        self.metrics.commands.increment(commands.into());
+        self.metrics.commands.increment(session.commands().into());
+        let reached = session.bounds_reached();
+        if reached != BoundsReached::default() {
+            let bounds = &self.metrics.bounds_reached;
+            bounds.of(Bound::CommandLine).increment(reached.command_line.into());
+            bounds.of(Bound::Recipients).increment(reached.recipients.into());
+            bounds.of(Bound::MessageSize).increment(reached.message_size.into());
+        }
         let end = match end {
             End::Closed(reason) => {
                 match reason {
@@ -253,8 +260,7 @@ impl Report {
     pub(super) fn offence(&self, peer: IpAddr, offence: Offence) {
         match offence {
             Offence::EarlyTalker => self.metrics.early_talkers.increment(1),
-            Offence::LineTooLong => self.metrics.bounds_reached.of(Bound::CommandLine).increment(1),
-            Offence::NotSmtp | Offence::TooManyErrors | Offence::BareNewline => {}
+            Offence::NotSmtp | Offence::TooManyErrors | Offence::BareNewline | Offence::LineTooLong => {}
         }
         if self.is_sampled(peer) {
             tracing::info!({ field::PEER } = %peer, { field::REASON } = ?offence, "protocol abuse");

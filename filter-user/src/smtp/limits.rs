@@ -9,6 +9,17 @@ pub enum BareNewline {
     Refuse,
 }
 
+/// How often a session reached those of its bounds that do not end it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BoundsReached {
+    /// `command_line`.
+    pub command_line: u16,
+    /// `recipients`.
+    pub recipients: u16,
+    /// `message_size`.
+    pub message_size: u16,
+}
+
 /// The bounds of one session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {

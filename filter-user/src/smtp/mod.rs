@@ -16,7 +16,7 @@ pub mod session;
 
 pub use command::Command;
 pub use deadline::Deadlines;
-pub use limits::{BareNewline, Limits};
+pub use limits::{BareNewline, BoundsReached, Limits};
 pub use question::{Answer, BackendReply, Hello, MailCommand, Question, RcptCommand};
 pub use reply::Reply;
 pub use service::{Extensions, Service};

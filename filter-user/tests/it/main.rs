@@ -9,6 +9,7 @@ mod daemon;
 mod decisions;
 mod demo;
 mod dialogue;
+mod metrics;
 mod netns;
 mod packets;
 mod postfix;

@@ -80,6 +80,7 @@ impl Session {
             Line::Complete(text) => {
                 self.await_command(service, now);
                 if self.count_command(service, out) {
+                    self.reached.command_line = self.reached.command_line.saturating_add(1);
                     self.refuse(service, reply::LINE_TOO_LONG, out);
                 }
                 text.len() + 2
@@ -91,6 +92,7 @@ impl Session {
                 done
             }
             Line::TooLong => {
+                self.reached.command_line = self.reached.command_line.saturating_add(1);
                 reply::LINE_WITHOUT_END.say(out);
                 self.close_offended(CloseReason::LineTooLong, Offence::LineTooLong);
                 0
@@ -162,11 +164,13 @@ impl Session {
         let (parked, question) = match command {
             Command::Hello(hello) => (Parked::Hello { extended: hello.extended }, Question::Hello(hello)),
             Command::Mail(mail) if mail.size.is_some_and(|size| size > limits.message_size) => {
+                self.reached.message_size = self.reached.message_size.saturating_add(1);
                 self.refuse(service, reply::MESSAGE_TOO_BIG, out);
                 return None;
             }
             Command::Mail(mail) => (Parked::Mail { smtputf8: mail.smtputf8 }, Question::Mail(mail)),
             Command::Rcpt(_) if self.accepted_recipients() >= limits.recipients => {
+                self.reached.recipients = self.reached.recipients.saturating_add(1);
                 self.refuse(service, reply::TOO_MANY_RECIPIENTS, out);
                 return None;
             }

@@ -30,10 +30,13 @@ impl Session {
         let refusal = message.refusal;
         match (piece, refusal) {
             (Piece::End, None) => self.state = State::Answer(Parked::EndOfData),
-            (Piece::End, Some(reply)) => {
+            (Piece::End, Some(refused)) => {
                 self.phase = Phase::Greeted;
                 self.await_command(service, now);
-                self.refuse(service, reply, out);
+                if refused == reply::MESSAGE_TOO_BIG {
+                    self.reached.message_size = self.reached.message_size.saturating_add(1);
+                }
+                self.refuse(service, refused, out);
                 return DataHandled { consumed, piece: Piece::EndRefused };
             }
             _ => {}

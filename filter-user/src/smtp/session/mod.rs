@@ -22,6 +22,7 @@ mod tests;
 use std::time::Instant;
 
 use super::data::DataScanner;
+use super::limits::BoundsReached;
 use super::order::Phase;
 use super::question::Question;
 use super::reply::{self, Reply};
@@ -162,6 +163,7 @@ pub struct Session {
     commands: u32,
     errors: u32,
     offence: Option<Offence>,
+    reached: BoundsReached,
     state_deadline: Instant,
     session_deadline: Instant,
 }
@@ -176,6 +178,7 @@ impl Session {
             commands: 0,
             errors: 0,
             offence: None,
+            reached: BoundsReached::default(),
             state_deadline: now + service.deadlines.command,
             session_deadline: now + service.deadlines.session,
         }
@@ -237,6 +240,12 @@ impl Session {
     #[must_use]
     pub fn commands(&self) -> u32 {
         self.commands
+    }
+
+    /// The bounds that were reached so far.
+    #[must_use]
+    pub fn bounds_reached(&self) -> BoundsReached {
+        self.reached
     }
 
     /// The offence that was committed since the last call, if any.
