@@ -10,7 +10,7 @@ use filter_common::PeerKey;
 
 use super::delivery::Delivery;
 use super::envelope::Envelope;
-use super::listener::{has_talked, reset_at_close, send_now};
+use super::listener::{has_talked, reset_at_close, send_last, send_now};
 use super::offer::Offer;
 use super::seat::Seat;
 use super::worker::Worker;
@@ -125,6 +125,15 @@ impl Driver {
     pub(super) fn send(&mut self, socket: &impl AsFd, out: &[u8]) -> io::Result<()> {
         if !out.is_empty() {
             let sent = send_now(socket, out)?;
+            self.replies.extend_from_slice(&out[sent..]);
+        }
+        Ok(())
+    }
+
+    /// Sends the last words, and keeps the rest; to be followed by a close.
+    pub(super) fn send_last(&mut self, socket: &impl AsFd, out: &[u8]) -> io::Result<()> {
+        if !out.is_empty() {
+            let sent = send_last(socket, out)?;
             self.replies.extend_from_slice(&out[sent..]);
         }
         Ok(())

@@ -80,8 +80,17 @@ pub(super) fn accept(listener: &TcpListener) -> io::Result<(OwnedFd, SocketAddr)
 /// Sends what the socket takes now, without asking the runtime whether it might: a new connection always has room for
 /// a banner, and asking costs a turn of the event loop.
 pub(super) fn send_now(socket: &impl std::os::fd::AsFd, octets: &[u8]) -> io::Result<usize> {
+    send_flagged(socket, octets, SendFlags::empty())
+}
+
+/// Sends the last words before a close that follows at once: they leave together with its FIN, in one packet.
+pub(super) fn send_last(socket: &impl std::os::fd::AsFd, octets: &[u8]) -> io::Result<usize> {
+    send_flagged(socket, octets, SendFlags::MORE)
+}
+
+fn send_flagged(socket: &impl std::os::fd::AsFd, octets: &[u8], flags: SendFlags) -> io::Result<usize> {
     loop {
-        match send(socket, octets, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+        match send(socket, octets, SendFlags::DONTWAIT | SendFlags::NOSIGNAL | flags) {
             Ok(sent) => return Ok(sent),
             Err(rustix::io::Errno::INTR) => {}
             Err(rustix::io::Errno::AGAIN) => return Ok(0),

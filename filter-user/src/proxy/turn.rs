@@ -147,17 +147,24 @@ impl Driver {
 
     /// Sends the replies of a turn, and says what comes of it.
     fn reply(&mut self, socket: &impl AsFd, out: &[u8], turn: Turn) -> Turn {
-        if let Turn::Over(_) = turn {
-            // Who reads our last word may connect again before we have closed: it is not counted twice.
-            self.seat.leave();
-        }
-        if self.send(socket, out).is_err() {
+        let sent = match turn {
+            // A reset would drop what still waits for company.
+            Turn::Over(_) if !self.blocked => {
+                // Who reads our last word may connect again before we have closed: it is not counted twice.
+                self.seat.leave();
+                self.send_last(socket, out)
+            }
+            _ => self.send(socket, out),
+        };
+        if sent.is_err() {
             return Turn::Over(End::HungUp);
         }
         match turn {
             _ if self.replies.is_empty() => turn,
             Turn::Done => Turn::Needs(Pending::Flush),
-            Turn::Over(end) if self.seat.take_again() => Turn::Needs(Pending::LastWords(end)),
+            Turn::Over(end) if !self.blocked && self.seat.take_again() => {
+                Turn::Needs(Pending::LastWords(end))
+            }
             Turn::Over(_) | Turn::Needs(_) => turn,
         }
     }
