@@ -147,11 +147,14 @@ impl Driver {
 
     /// Sends the replies of a turn, and says what comes of it.
     fn reply(&mut self, socket: &impl AsFd, out: &[u8], turn: Turn) -> Turn {
+        if let Turn::Over(_) = turn {
+            // Who reads our last word may connect again before we have closed: it is not counted twice.
+            self.seat.leave();
+        }
         let sent = match turn {
-            // A reset would drop what still waits for company.
-            Turn::Over(_) if !self.blocked => {
-                // Who reads our last word may connect again before we have closed: it is not counted twice.
-                self.seat.leave();
+            // Who has said QUIT says nothing more. Of others the kernel may still hold input, and would reset at the
+            // close and drop what waits for company; as it would after an offence.
+            Turn::Over(End::Closed(CloseReason::Quit)) if !self.blocked && !self.unread => {
                 self.send_last(socket, out)
             }
             _ => self.send(socket, out),
@@ -185,7 +188,10 @@ impl Driver {
                     return Turn::Done;
                 }
                 Next::Read => None,
-                Next::Close(reason) => return Turn::Over(End::Closed(reason)),
+                Next::Close(reason) => {
+                    self.unread = at < input.len();
+                    return Turn::Over(End::Closed(reason));
+                }
                 Next::Data => Some(Pending::Pump),
                 Next::Ask(question) => match self.answer(worker, &question) {
                     Ok(answer) => {
