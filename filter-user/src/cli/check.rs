@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::ArgMatches;
 
+use super::descriptors;
 use super::exit_codes::UsageError;
 use crate::config::{Config, Effective, Origin};
 use crate::lookup::Directory;
@@ -21,10 +22,21 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         check_interface(interface)?;
     }
     print(&mut std::io::stdout().lock(), &config, &settings, &directory).context("cannot print")?;
-    for warning in config.warnings() {
+    for warning in warnings(&config, &directory) {
         eprintln!("warning: {warning}");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is allowed but is hardly meant: in the settings, in the mailbox file, in what the system gives.
+pub fn warnings(config: &Config, directory: &Directory) -> Vec<String> {
+    let mut warnings = config.warnings();
+    if directory.is_configured() && directory.is_empty() {
+        warnings
+            .push("the mailbox file has no entries: every recipient but postmaster is refused".to_owned());
+    }
+    warnings.extend(descriptors::shortage(config));
+    warnings
 }
 
 /// Refuses an interface that does not exist, and names those that do.

@@ -97,6 +97,7 @@ impl Enforcement {
     pub(super) fn keep_house(&self, counted: &Metrics, now: Timestamp) {
         let Self::Kernel { kernel, .. } = self else { return };
         kernel.sweep(now);
+        counted.kernel_not_held.absolute(kernel.kernel_enforcer().not_in_kernel());
         if let Ok(counters) = kernel.counters() {
             for (counter, value) in counters {
                 metrics::kernel_packets(counter.name()).absolute(value);

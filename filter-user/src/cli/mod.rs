@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod demo;
+mod descriptors;
 mod enforcement;
 pub mod exit_codes;
 pub mod explain;

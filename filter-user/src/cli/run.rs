@@ -11,8 +11,12 @@ use clap::ArgMatches;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::descriptors;
 use super::sink;
-use super::{check::check_interface, enforcement::Enforcement};
+use super::{
+    check::{check_interface, warnings},
+    enforcement::Enforcement,
+};
 use crate::config::{BackendAddress, Config};
 use crate::control::metrics_page;
 use crate::lookup::Directory;
@@ -36,9 +40,7 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
 
 fn serve(config: Config) -> anyhow::Result<ExitCode> {
     log::start(&config.log_level, config.log_json)?;
-    for warning in config.warnings() {
-        tracing::warn!("{warning}");
-    }
+    descriptors::raise();
     for interface in &config.interfaces {
         check_interface(interface)?;
     }
@@ -46,6 +48,9 @@ fn serve(config: Config) -> anyhow::Result<ExitCode> {
         Some(file) => Directory::from_file(file, &config.local_domains, config.local_part_case_sensitive)?,
         None => Directory::none(),
     });
+    for warning in warnings(&config, &directory) {
+        tracing::warn!("{warning}");
+    }
     if let Some(address) = config.metrics_listen {
         metrics_page::serve(address)?;
     }
@@ -65,9 +70,11 @@ fn serve(config: Config) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()
         .context("cannot start a runtime")?;
-    runtime.block_on(
-        Daemon { shared, directory, enforcement, metrics: Metrics::new() }.run(listening, &addresses),
-    )
+    let daemon = Daemon { shared, directory, enforcement, metrics: Metrics::new() };
+    let ended = runtime.block_on(daemon.run(listening, &addresses));
+    // Who asks twice to stop does not wait for what the first time was waited for.
+    runtime.shutdown_background();
+    ended
 }
 
 /// What the main thread looks after while the workers serve.
@@ -151,6 +158,7 @@ impl Daemon {
     fn keep_house(&self) {
         self.enforcement.keep_house(&self.metrics, boot_now());
         self.metrics.peers.set(self.shared.register.len() as f64);
+        self.metrics.peers_forgotten.absolute(self.shared.register.forgotten());
     }
 }
 

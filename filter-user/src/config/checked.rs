@@ -188,14 +188,14 @@ impl Config {
         if self.local_domains.is_empty() && self.mailboxes.is_some() {
             warn("mailboxes is set, but there is no local-domain: the file is never asked".to_owned());
         }
-        for network in self.relay_networks.iter().filter(|network| network.prefix_len() == 0) {
-            warn(format!("relay-network = {network}: everybody may relay; this is an open relay"));
+        for network in self.relay_networks.iter().filter(|network| is_half_the_world(network)) {
+            warn(format!("relay-network = {network}: nearly everybody may relay; this is an open relay"));
         }
         if !self.reroute && !self.relay_networks.is_empty() {
             warn("reroute = false: nobody may relay, so relay-network has no effect".to_owned());
         }
-        for network in self.allow.iter().filter(|network| network.prefix_len() == 0) {
-            warn(format!("allow = {network}: nobody is ever sanctioned"));
+        for network in self.allow.iter().filter(|network| is_half_the_world(network)) {
+            warn(format!("allow = {network}: nearly nobody is ever sanctioned"));
         }
         if self.hostname == "localhost" {
             warn("hostname = localhost: other servers may distrust mail from such a name".to_owned());
@@ -207,5 +207,13 @@ impl Config {
             );
         }
         warnings
+    }
+}
+
+/// Whether a network is larger than any that one operator has.
+fn is_half_the_world(network: &IpNet) -> bool {
+    match network {
+        IpNet::V4(v4) => v4.prefix_len() < 8,
+        IpNet::V6(v6) => v6.prefix_len() < 16,
     }
 }

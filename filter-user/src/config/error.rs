@@ -69,6 +69,9 @@ pub enum ConfigError {
          or try relaygate out with --backend sink:, which throws all mail away"
     )]
     NoBackend,
+    /// Nowhere to listen.
+    #[error("no address to listen on: name at least one with --listen ADDRESS:PORT")]
+    NoListen,
     /// Two settings that cannot both hold.
     #[error(transparent)]
     Contradiction(Box<Contradiction>),

@@ -56,6 +56,9 @@ impl Config {
     fn from_given(given: &Given) -> Result<Self, ConfigError> {
         let backend = given.one(&s::BACKEND)?.ok_or(ConfigError::NoBackend)?;
         let listen = given.all(&s::LISTEN)?;
+        if listen.is_empty() {
+            return Err(ConfigError::NoListen);
+        }
         more_than(given, &s::STRIKES_TO_BLOCK, &s::STRIKES_TO_LIMIT)?;
         at_least(given, &s::BLOCK_MAX, &s::BLOCK_FOR)?;
         let (events, period) = given.value(&s::LIMIT_RATE)?;

@@ -162,7 +162,7 @@ settings! {
         LOG_LEVEL: LogFilter = "log-level", Is("info"), LogFilter,
             "What is logged. A level, or a filter of levels by module as Rust's tracing has them.";
         LOG_REFUSALS: Count = "log-refusals", Is("10"), count("refusals a second", 0, 100_000),
-            "Refusals that are logged one by one each second. The rest is counted, and summed up for each peer.";
+            "Refusals that each worker logs one by one each second. The rest is counted, and summed up for each peer.";
     }
 }
 

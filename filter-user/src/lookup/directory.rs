@@ -74,6 +74,10 @@ impl Directory {
         let Some(source) = &self.source else { return Ok(0) };
         let read = MailboxFile::load(&source.path, &source.local_domains, source.case_sensitive)?;
         let count = read.len();
+        if count == 0 && !source.current.load().is_empty() {
+            // As an editor leaves it for a moment, or a full disk for longer: every recipient would be refused for good.
+            return Err(MailboxFileError::Emptied { path: source.path.clone() });
+        }
         source.current.store(Arc::new(read));
         Ok(count)
     }

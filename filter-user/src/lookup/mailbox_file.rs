@@ -28,6 +28,15 @@ pub enum MailboxFileError {
         /// What the system said.
         source: io::Error,
     },
+    /// At a reload: nothing is in the file any more.
+    #[error(
+        "mailbox file {}: has no entries any more, which would refuse every recipient; if that is meant, restart",
+        path.display()
+    )]
+    Emptied {
+        /// The file.
+        path: PathBuf,
+    },
     /// A line, maybe of something that is not text.
     #[error("mailbox file {}, line {line}: longer than {MAX_LINE} octets; shorten it", path.display())]
     LineTooLong {

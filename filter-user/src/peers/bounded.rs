@@ -25,13 +25,14 @@ pub(super) struct Bounded<V> {
     slots: Vec<(PeerKey, V)>,
     hand: usize,
     capacity: usize,
+    forgotten: u64,
 }
 
 impl<V: Worth + Default> Bounded<V> {
     fn new(capacity: usize) -> Self {
         // An index is an u32: four thousand million peers in one shard are beyond any memory.
         let capacity = capacity.clamp(1, u32::MAX as usize);
-        Self { index: HashMap::new(), slots: Vec::new(), hand: 0, capacity }
+        Self { index: HashMap::new(), slots: Vec::new(), hand: 0, capacity, forgotten: 0 }
     }
 
     pub(super) fn get_mut(&mut self, peer: PeerKey) -> Option<&mut V> {
@@ -49,6 +50,8 @@ impl<V: Worth + Default> Bounded<V> {
                     self.slots.len() - 1
                 } else {
                     let slot = self.least(now);
+                    // One that was worth nothing is no loss.
+                    self.forgotten += u64::from(self.slots[slot].1.worth(now) > 0);
                     self.index.remove(&self.slots[slot].0);
                     self.slots[slot] = (peer, V::default());
                     slot
@@ -111,6 +114,11 @@ impl<V: Worth + Default> Shards<V> {
             bytes.iter().fold(0usize, |mixed, byte| mixed.wrapping_mul(31).wrapping_add(usize::from(*byte)));
         // A panic while the lock was held cannot leave an entry half-written: entries are plain values.
         self.shards[mixed % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Peers that were forgotten although they were worth something.
+    pub(super) fn forgotten(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner).forgotten).sum()
     }
 
     /// Peers held now.

@@ -19,6 +19,8 @@ struct Record {
     /// How often it was blocked, and until when the last time.
     blocks: u32,
     blocked_until: Timestamp,
+    /// The end of the block after which the peer was last limited again.
+    resumed_after: Timestamp,
     authenticated_until: Timestamp,
 }
 
@@ -108,45 +110,73 @@ impl Register {
         if self.is_allowed(address) {
             return Admission::Admitted;
         }
-        self.enforcer.admit(self.key(address), now)
+        let peer = self.key(address);
+        let admission = self.enforcer.admit(peer, now);
+        if admission == Admission::Admitted
+            && let Some(limited) = self.resume(peer, now)
+        {
+            self.enforcer.enforce(peer, limited, now);
+            return self.enforcer.admit(peer, now);
+        }
+        admission
     }
 
-    /// Records an offence, and puts in force what it earns. Allow-listed and authenticated hosts earn nothing.
-    pub fn strike(&self, address: IpAddr, strike: Strike, now: Timestamp) -> Struck {
+    /// A block that is over leaves the strikes that earned it: the peer is limited for as long as they say. Told once,
+    /// when the peer comes back.
+    fn resume(&self, peer: PeerKey, now: Timestamp) -> Option<Sanction> {
+        let mut peers = self.peers.of(peer);
+        let record = peers.get_mut(peer)?;
+        let is_back = record.blocked_until > Timestamp::default()
+            && record.blocked_until <= now
+            && record.resumed_after < record.blocked_until
+            && record.authenticated_until <= now;
+        if !is_back {
+            return None;
+        }
+        record.resumed_after = record.blocked_until;
+        match self.in_force(record, now) {
+            limited @ Sanction::Limited { .. } => Some(limited),
+            Sanction::None | Sanction::Blocked { .. } => None,
+        }
+    }
+
+    /// Records an offence, and puts in force what it earns. Allow-listed and authenticated hosts earn nothing, and
+    /// neither does a kind that is forgiven.
+    pub fn strike(&self, address: IpAddr, strike: Strike, now: Timestamp) -> Option<Struck> {
         let weight = self.weights.of(strike);
         if weight == 0 || self.is_allowed(address) {
-            return Struck { strikes: 0, sanction: Sanction::None, escalated: false };
+            return None;
         }
         let peer = self.key(address);
-        let (struck, in_force) = {
+        let struck = {
             let mut peers = self.peers.of(peer);
             let record = peers.entry(peer, now);
-            let authenticated = record.authenticated_until > now;
-            let before = if authenticated { Sanction::None } else { self.in_force(record, now) };
+            if record.authenticated_until > now {
+                return None;
+            }
+            let before = self.in_force(record, now);
+            if let Sanction::Blocked { .. } = before {
+                // What a blocked peer's open session still says prolongs nothing: it is reset anyway.
+                let strikes = record.level.strikes(self.ladder.decay, now);
+                return Some(Struck { strikes, sanction: before, escalated: false });
+            }
             if record.blocked_until.plus(self.ladder.block_max) <= now {
                 record.blocks = 0;
             }
             record.level = record.level.add(weight, self.ladder.decay, now);
             let strikes = record.level.strikes(self.ladder.decay, now);
-            if authenticated {
-                (Struck { strikes, sanction: Sanction::None, escalated: false }, false)
-            } else if let Sanction::Blocked { .. } = before {
-                // What a blocked peer's open session still says prolongs nothing: it is reset anyway.
-                (Struck { strikes, sanction: before, escalated: false }, false)
-            } else {
-                let sanction = self.ladder.sanction(record.level, record.blocks, now);
-                if let Sanction::Blocked { until } = sanction {
-                    record.blocks = record.blocks.saturating_add(1);
-                    record.blocked_until = until;
-                }
-                let escalated = std::mem::discriminant(&sanction) != std::mem::discriminant(&before);
-                (Struck { strikes, sanction, escalated }, sanction != Sanction::None)
+            let sanction = self.ladder.sanction(record.level, record.blocks, now);
+            if let Sanction::Blocked { until } = sanction {
+                record.blocks = record.blocks.saturating_add(1);
+                record.blocked_until = until;
             }
+            let escalated = std::mem::discriminant(&sanction) != std::mem::discriminant(&before);
+            Struck { strikes, sanction, escalated }
         };
-        if in_force {
+        if struck.sanction != Sanction::None {
             self.enforcer.enforce(peer, struck.sanction, now);
         }
-        struck
+        Some(struck)
     }
 
     /// The host has authenticated: its strikes are cleared, and none of its sanctions apply until then.
@@ -161,6 +191,12 @@ impl Register {
     #[must_use]
     pub fn len(&self) -> usize {
         self.peers.len()
+    }
+
+    /// Peers that were forgotten to make room for others.
+    #[must_use]
+    pub fn forgotten(&self) -> u64 {
+        self.peers.forgotten()
     }
 
     /// Whether nobody is remembered.
@@ -219,8 +255,13 @@ mod tests {
         Register::new(ladder, Weights::default(), PrefixLengths::default(), allow, 1000, enforcer)
     }
 
+    const NOTHING: Struck = Struck { strikes: 0, sanction: Sanction::None, escalated: false };
+
     fn strike(register: &Register, times: u32, now: Timestamp) -> Struck {
-        (0..times).map(|_| register.strike(PEER, Strike::RelayAttempt, now)).last().unwrap()
+        (0..times)
+            .map(|_| register.strike(PEER, Strike::RelayAttempt, now).unwrap_or(NOTHING))
+            .last()
+            .unwrap()
     }
 
     #[test]
@@ -246,6 +287,28 @@ mod tests {
         let again = strike(&register, 1, at(302));
         assert_eq!(again.sanction, Sanction::Blocked { until: at(302 + 600) });
         assert!(again.escalated);
+    }
+
+    #[test]
+    fn after_a_block_the_strikes_that_are_left_still_limit() {
+        let register = register(&[]);
+        strike(&register, 5, at(1));
+        assert_eq!(register.admit(PEER, at(300)), Admission::Blocked);
+        let admitted = (0..60).filter(|s| register.admit(PEER, at(301 + s)) == Admission::Admitted).count();
+        assert_eq!(admitted, 6, "six a minute");
+        assert_eq!(
+            register.admit(PEER, at(301 + 5 * 600)),
+            Admission::Admitted,
+            "until they have leaked away"
+        );
+        assert_eq!(register.admit(PEER, at(301 + 5 * 600)), Admission::Admitted);
+    }
+
+    #[test]
+    fn what_a_dying_session_says_is_not_counted() {
+        let register = register(&[]);
+        let blocked = strike(&register, 5, at(1));
+        assert_eq!(strike(&register, 20, at(2)).strikes, blocked.strikes);
     }
 
     #[test]

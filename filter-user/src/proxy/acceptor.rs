@@ -2,13 +2,14 @@
 //! is hears the banner at once, while its socket is at hand.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use super::driver::Driver;
 use super::event_loop::send_away;
 use super::listener::{accept, reset_at_close, send_now};
+use super::report::Whose;
 use super::seat::Seat;
 use super::sessions::Here;
 use super::turn::Pending;
@@ -60,23 +61,23 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 fn admit(worker: &Rc<Worker>, socket: OwnedFd, client: SocketAddr, bound: Option<SocketAddr>) {
     let shared = &worker.shared;
     let client = SocketAddr::new(client.ip().to_canonical(), client.port());
+    let whose = Whose { address: client.ip(), peer: shared.register.key(client.ip()) };
     match shared.register.admit(client.ip(), worker.clock.timestamp()) {
         Admission::Blocked => {
             reset_at_close(&socket);
-            worker.report.not_served(client.ip(), SessionRefusal::Blocked);
+            worker.report.not_served(whose, SessionRefusal::Blocked);
             return;
         }
-        Admission::Limited => return turn_away(worker, &socket, client.ip(), SessionRefusal::Limited),
+        Admission::Limited => return turn_away(worker, &socket, whose, SessionRefusal::Limited),
         Admission::Admitted => {}
     }
-    let peer = shared.register.key(client.ip());
-    match Seat::take(shared, client.ip(), peer) {
-        Ok(seat) => open(worker, socket.into(), Driver::new(worker, client, bound, peer, seat)),
-        Err(why) => turn_away(worker, &socket, client.ip(), why),
+    match Seat::take(shared, client.ip(), whose.peer) {
+        Ok(seat) => open(worker, socket.into(), Driver::new(worker, client, bound, whose.peer, seat)),
+        Err(why) => turn_away(worker, &socket, whose, why),
     }
 }
 
-fn turn_away(worker: &Worker, socket: &OwnedFd, client: IpAddr, why: SessionRefusal) {
+fn turn_away(worker: &Worker, socket: &OwnedFd, whose: Whose, why: SessionRefusal) {
     let reply = match why {
         SessionRefusal::Blocked => reply::PEER_BLOCKED,
         SessionRefusal::Limited => reply::PEER_LIMITED,
@@ -85,7 +86,7 @@ fn turn_away(worker: &Worker, socket: &OwnedFd, client: IpAddr, why: SessionRefu
     };
     // One that does not take a line of text is not worth waiting for.
     let _ = send_now(socket, reply.line.as_bytes());
-    worker.report.not_served(client, why);
+    worker.report.not_served(whose, why);
 }
 
 /// Opens a session. Where there is no reason to wait, the banner is said at once: who cannot wait for it gets no further.

@@ -201,7 +201,7 @@ impl AwaySession<'_> {
 
     fn report(&self, driver: &Driver, end: MessageEnd<'_>, message: &Message) {
         let envelope = driver.envelope.as_deref();
-        self.worker.report.message(driver.client.ip(), envelope, end, message.octets);
+        self.worker.report.message(driver.whose(), envelope, end, message.octets);
     }
 }
 

@@ -12,6 +12,7 @@ use super::delivery::Delivery;
 use super::envelope::Envelope;
 use super::listener::{has_talked, reset_at_close, send_last, send_now};
 use super::offer::Offer;
+use super::report::Whose;
 use super::seat::Seat;
 use super::worker::Worker;
 use crate::policy::Facts;
@@ -109,6 +110,11 @@ impl Driver {
         }
     }
 
+    /// Whose session this is.
+    pub(super) fn whose(&self) -> Whose {
+        Whose { address: self.client.ip(), peer: self.peer }
+    }
+
     /// Whether the backend has something of this session's that is not ended.
     pub(super) fn in_transaction(&self) -> bool {
         self.delivery.as_ref().is_some_and(|delivery| delivery.is_open())
@@ -117,7 +123,7 @@ impl Driver {
     /// Counts an offence against the protocol, if there was one.
     pub(super) fn note_offence(&mut self, worker: &Worker) {
         if let Some(offence) = self.session.poll_offence() {
-            self.blocked |= worker.note_offence(self.client.ip(), self.peer, offence, self.granted);
+            self.blocked |= worker.note_offence(self.whose(), offence, self.granted);
         }
     }
 

@@ -4,7 +4,8 @@
 use std::fmt::Write as _;
 
 use super::capabilities::Capabilities;
-use crate::address::{ForwardPath, ReversePath};
+use crate::address::{Domain, ForwardPath, Mailbox, ReversePath};
+use crate::policy::domain_set::canonical;
 use crate::smtp::{Hello, MailCommand, RcptCommand};
 
 /// The text that a session gave us, in commands that still have to be sent.
@@ -59,10 +60,18 @@ impl Envelope {
         self.smtputf8 = mail.smtputf8;
     }
 
-    /// RCPT: the one recipient that is in question now.
-    pub(super) fn address_to(&mut self, rcpt: &RcptCommand<'_>) {
+    /// RCPT: the one recipient that is in question now. A domain of ours goes to the backend as A-labels, whatever it
+    /// was written in: the backend must not take for foreign what we took for ours.
+    pub(super) fn address_to(&mut self, rcpt: &RcptCommand<'_>, ours: bool) {
         match rcpt.path {
             ForwardPath::Postmaster => set(&mut self.recipient, "postmaster"),
+            ForwardPath::Mailbox(Mailbox { local_part, domain: Domain::Name(name), .. })
+                if ours && !name.is_ascii() =>
+            {
+                set(&mut self.recipient, local_part);
+                self.recipient.push('@');
+                self.recipient.push_str(canonical(name).as_deref().unwrap_or(name));
+            }
             ForwardPath::Mailbox(mailbox) => set(&mut self.recipient, mailbox.text),
         }
         set(&mut self.notify, rcpt.notify.unwrap_or_default());
@@ -147,7 +156,6 @@ fn parameter(command: &mut String, name: &str, value: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::address::{Domain, Mailbox};
 
     fn mailbox(text: &str) -> Mailbox<'_> {
         let (local_part, domain) = text.rsplit_once('@').unwrap();
@@ -169,11 +177,12 @@ mod tests {
     fn commands_carry_what_the_backend_understands() {
         let mut envelope = Envelope::default();
         envelope.begin(&mail(ReversePath::Mailbox(mailbox("a@far.example"))));
-        envelope.address_to(&RcptCommand {
+        let rcpt = RcptCommand {
             path: ForwardPath::Mailbox(mailbox("b@example.test")),
             notify: Some("NEVER"),
             orcpt: None,
-        });
+        };
+        envelope.address_to(&rcpt, true);
         let mut backend = Capabilities { eight_bit_mime: true, ..Capabilities::default() };
         assert_eq!(envelope.mail_command(&backend).unwrap(), "MAIL FROM:<a@far.example> BODY=8BITMIME\r\n");
         assert_eq!(envelope.rcpt_command(&backend), "RCPT TO:<b@example.test>\r\n");
@@ -185,6 +194,20 @@ mod tests {
         );
         assert_eq!(envelope.rcpt_command(&backend), "RCPT TO:<b@example.test> NOTIFY=NEVER\r\n");
         assert_eq!(envelope.mail_command(&Capabilities::default()), Err(Unfit::EightBit));
+    }
+
+    #[test]
+    fn a_domain_of_ours_goes_to_the_backend_as_a_labels() {
+        let mut envelope = Envelope::default();
+        let rcpt = RcptCommand {
+            path: ForwardPath::Mailbox(mailbox("b@b\u{fc}cher.example")),
+            notify: None,
+            orcpt: None,
+        };
+        envelope.address_to(&rcpt, true);
+        assert_eq!(envelope.recipient(), "b@xn--bcher-kva.example");
+        envelope.address_to(&rcpt, false);
+        assert_eq!(envelope.recipient(), "b@b\u{fc}cher.example");
     }
 
     #[test]

@@ -48,6 +48,13 @@ pub(super) enum MessageEnd<'a> {
     BrokenOff,
 }
 
+/// Whose doing something is: the address for the log, the peer for its samples.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Whose {
+    pub(super) address: IpAddr,
+    pub(super) peer: PeerKey,
+}
+
 /// One worker's counters and samples.
 pub(super) struct Report {
     metrics: Metrics,
@@ -93,11 +100,11 @@ impl Report {
     }
 
     /// A connection is not served.
-    pub(super) fn not_served(&self, peer: IpAddr, why: SessionRefusal) {
+    pub(super) fn not_served(&self, whose: Whose, why: SessionRefusal) {
         self.metrics.sessions_refused.of(why).increment(1);
-        if self.is_sampled(peer) {
+        if self.is_sampled(whose) {
             let reason = SessionRefusal::NAMES[why.index()];
-            tracing::info!({ field::PEER } = %peer, { field::REASON } = reason, "connection refused");
+            tracing::info!({ field::PEER } = %whose.address, { field::REASON } = reason, "connection refused");
         }
     }
 
@@ -142,7 +149,7 @@ impl Report {
     /// A recipient may not pass.
     pub(super) fn refused(
         &self,
-        peer: IpAddr,
+        whose: Whose,
         sender: &str,
         rcpt: &RcptCommand<'_>,
         judgement: &Judgement<'_>,
@@ -156,9 +163,9 @@ impl Report {
             Decision::TryLater => RecipientOutcome::TryLater,
         };
         self.metrics.recipients.of(outcome).increment(1);
-        if self.is_sampled(peer) {
+        if self.is_sampled(whose) {
             tracing::info!(
-                { field::PEER } = %peer,
+                { field::PEER } = %whose.address,
                 { field::REVERSE_PATH } = sender,
                 { field::FORWARD_PATH } = forward_path(&rcpt.path),
                 { field::DECISION } = %judgement.decision,
@@ -169,7 +176,7 @@ impl Report {
     }
 
     /// A recipient might pass, and the backend was asked.
-    pub(super) fn passed(&self, peer: IpAddr, passage: Passage, envelope: &Envelope, word: &Word) {
+    pub(super) fn passed(&self, whose: Whose, passage: Passage, envelope: &Envelope, word: &Word) {
         let outcome = match (word, passage) {
             (Word::Ours(..), _) => RecipientOutcome::TryLater,
             (Word::Backend(reply), _) if !reply.is_positive() => RecipientOutcome::RefusedByBackend,
@@ -178,9 +185,22 @@ impl Report {
         };
         self.metrics.recipients.of(outcome).increment(1);
         self.backend_said(word);
-        if !word.is_positive() && self.is_sampled(peer) {
+        if word.is_positive() {
+            let grant = match passage {
+                Passage::Route => None,
+                Passage::Relay(grant) => Some(grant.reason().as_str()),
+            };
             tracing::info!(
-                { field::PEER } = %peer,
+                { field::PEER } = %whose.address,
+                { field::REVERSE_PATH } = envelope.sender(),
+                { field::FORWARD_PATH } = envelope.recipient(),
+                { field::DECISION } = if grant.is_some() { "relay" } else { "route" },
+                { field::GRANT } = grant,
+                "recipient accepted"
+            );
+        } else if self.is_sampled(whose) {
+            tracing::info!(
+                { field::PEER } = %whose.address,
                 { field::REVERSE_PATH } = envelope.sender(),
                 { field::FORWARD_PATH } = envelope.recipient(),
                 { field::REPLY } = %word,
@@ -219,7 +239,7 @@ impl Report {
     /// A message came to an end.
     pub(super) fn message(
         &self,
-        peer: IpAddr,
+        whose: Whose,
         envelope: Option<&Envelope>,
         end: MessageEnd<'_>,
         octets: u64,
@@ -230,7 +250,7 @@ impl Report {
             MessageEnd::Answered { word, recipients, took } => {
                 self.backend_said(word);
                 tracing::info!(
-                    { field::PEER } = %peer,
+                    { field::PEER } = %whose.address,
                     { field::REVERSE_PATH } = sender,
                     { field::COUNT } = recipients,
                     { field::OCTETS } = octets,
@@ -245,30 +265,41 @@ impl Report {
                 }
             }
             MessageEnd::Refused => {
-                tracing::info!({ field::PEER } = %peer, { field::REVERSE_PATH } = sender, { field::OCTETS } = octets, "message refused");
+                self.undelivered(whose, sender, octets, "message refused");
                 MessageOutcome::Refused
             }
             MessageEnd::BrokenOff => {
-                tracing::info!({ field::PEER } = %peer, { field::REVERSE_PATH } = sender, { field::OCTETS } = octets, "message broken off by the client");
+                self.undelivered(whose, sender, octets, "message broken off by the client");
                 MessageOutcome::Lost
             }
         };
         self.metrics.messages.of(outcome).increment(1);
     }
 
+    fn undelivered(&self, whose: Whose, sender: &str, octets: u64, what: &'static str) {
+        if self.is_sampled(whose) {
+            tracing::info!(
+                { field::PEER } = %whose.address,
+                { field::REVERSE_PATH } = sender,
+                { field::OCTETS } = octets,
+                "{what}"
+            );
+        }
+    }
+
     /// A peer broke the protocol.
-    pub(super) fn offence(&self, peer: IpAddr, offence: Offence) {
+    pub(super) fn offence(&self, whose: Whose, offence: Offence) {
         match offence {
             Offence::EarlyTalker => self.metrics.early_talkers.increment(1),
             Offence::NotSmtp | Offence::TooManyErrors | Offence::BareNewline | Offence::LineTooLong => {}
         }
-        if self.is_sampled(peer) {
-            tracing::info!({ field::PEER } = %peer, { field::REASON } = ?offence, "protocol abuse");
+        if self.is_sampled(whose) {
+            tracing::info!({ field::PEER } = %whose.address, { field::REASON } = ?offence, "protocol abuse");
         }
     }
 
     /// A strike was counted.
-    pub(super) fn struck(&self, peer: PeerKey, strike: Strike, struck: Struck, now: Timestamp) {
+    pub(super) fn struck(&self, whose: Whose, strike: Strike, struck: Struck, now: Timestamp) {
         let kind = match strike {
             Strike::RelayAttempt => StrikeKind::RelayAttempt,
             Strike::DisguisedRelayAttempt => StrikeKind::DisguisedRelayAttempt,
@@ -287,9 +318,9 @@ impl Report {
         };
         self.metrics.sanctions.of(sanction).increment(1);
         // Each peer climbs a rung once in a while, but an attack has many peers.
-        if self.is_sampled(peer.address()) {
+        if self.is_sampled(whose) {
             tracing::info!(
-                { field::PEER } = %peer,
+                { field::PEER } = %whose.peer,
                 { field::STRIKE } = strike.name(),
                 { field::STRIKES } = struck.strikes,
                 { field::SANCTION } = name,
@@ -301,13 +332,15 @@ impl Report {
 
     /// The listening socket failed, as it does when the system has no room for another one.
     pub(super) fn accept_failed(&self, error: &io::Error) {
+        self.metrics.accept_failures.increment(1);
         if self.trouble_is_due() {
             tracing::warn!({ field::ERROR } = %error, "cannot accept a connection");
         }
     }
 
-    fn is_sampled(&self, peer: IpAddr) -> bool {
-        self.refusals.borrow_mut().note(peer, self.clock.now()) == Noted::Log
+    /// Whether this one is logged by itself; the others are counted for their peer, whose addresses may be many.
+    fn is_sampled(&self, whose: Whose) -> bool {
+        self.refusals.borrow_mut().note(whose.peer.address(), self.clock.now()) == Noted::Log
     }
 
     fn trouble_is_due(&self) -> bool {

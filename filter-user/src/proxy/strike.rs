@@ -1,11 +1,10 @@
 //! Counts the offences of peers, and lets what they earn bite: here by ending sessions, elsewhere by the enforcer that
 //! the register tells.
 
-use std::net::IpAddr;
-
-use filter_common::{PeerKey, Sanction};
+use filter_common::Sanction;
 
 use super::judge::strike_of;
+use super::report::Whose;
 use super::worker::Worker;
 use crate::peers::Strike;
 use crate::smtp::Offence;
@@ -13,29 +12,23 @@ use crate::smtp::Offence;
 impl Worker {
     /// Counts a strike; who has a grant earns none. Says whether the peer is blocked now: then its session ends by a
     /// reset, and its others, wherever they are, are told to.
-    pub(super) fn strike(&self, client: IpAddr, peer: PeerKey, strike: Strike, granted: bool) -> bool {
+    pub(super) fn strike(&self, whose: Whose, strike: Strike, granted: bool) -> bool {
         if granted {
             return false;
         }
         let now = self.clock.timestamp();
-        let struck = self.shared.register.strike(client, strike, now);
-        self.report.struck(peer, strike, struck, now);
+        let Some(struck) = self.shared.register.strike(whose.address, strike, now) else { return false };
+        self.report.struck(whose, strike, struck, now);
         let blocked = matches!(struck.sanction, Sanction::Blocked { .. });
         if blocked && struck.escalated {
-            self.shared.reset_others(peer);
+            self.shared.reset_others(whose.peer);
         }
         blocked
     }
 
     /// Counts an offence against the protocol.
-    pub(super) fn note_offence(
-        &self,
-        client: IpAddr,
-        peer: PeerKey,
-        offence: Offence,
-        granted: bool,
-    ) -> bool {
-        self.report.offence(client, offence);
-        self.strike(client, peer, strike_of(offence), granted)
+    pub(super) fn note_offence(&self, whose: Whose, offence: Offence, granted: bool) -> bool {
+        self.report.offence(whose, offence);
+        self.strike(whose, strike_of(offence), granted)
     }
 }

@@ -229,15 +229,16 @@ impl Driver {
                 let judgement = judge(&worker.shared, &facts, &rcpt.path);
                 let (refusal, strike) = match judgement.outcome {
                     Outcome::Pass(passage) => {
-                        self.envelope(worker).address_to(rcpt);
+                        let ours = matches!(passage, Passage::Route);
+                        self.envelope(worker).address_to(rcpt, ours);
                         return Err(Pending::Recipient(passage));
                     }
                     Outcome::Refuse(refusal, strike) => (refusal, strike),
                 };
                 let sender = self.envelope.as_ref().map_or("", |envelope| envelope.sender());
-                worker.report.refused(self.client.ip(), sender, rcpt, &judgement);
+                worker.report.refused(self.whose(), sender, rcpt, &judgement);
                 if let Some(strike) = strike {
-                    self.blocked |= worker.strike(self.client.ip(), self.peer, strike, self.granted);
+                    self.blocked |= worker.strike(self.whose(), strike, self.granted);
                 }
                 return Ok(Answer::Refuse(refusal));
             }

@@ -72,6 +72,8 @@ metrics! {
     SESSIONS_OPEN = gauge("relaygate_sessions_open", "Sessions that are open now");
     SESSIONS_REFUSED = counter_by::<SessionRefusal>("relaygate_sessions_refused_total", "reason",
         "Connections that were refused as soon as they were accepted");
+    ACCEPT_FAILURES = counter("relaygate_accept_failures_total",
+        "Times that no connection could be accepted, for want of descriptors or memory");
     SESSIONS_ENDED = counter_by::<SessionEnd>("relaygate_sessions_ended_total", "reason", "Sessions that ended");
     COMMANDS = counter("relaygate_commands_total", "SMTP commands that were answered");
     RECIPIENTS = counter_by::<RecipientOutcome>("relaygate_recipients_total", "outcome", "Recipients, by the relay decision");
@@ -81,6 +83,8 @@ metrics! {
     STRIKES = counter_by::<StrikeKind>("relaygate_strikes_total", "kind", "Strikes that peers earned");
     SANCTIONS = counter_by::<SanctionKind>("relaygate_sanctions_total", "kind", "Times that a peer's sanction became worse");
     PEERS = gauge("relaygate_peers", "Peers that are remembered now");
+    PEERS_FORGOTTEN = counter("relaygate_peers_forgotten_total",
+        "Peers that max-peers made relaygate forget before their strikes had leaked away");
     MESSAGES = counter_by::<MessageOutcome>("relaygate_messages_total", "outcome", "Messages that were begun");
     MESSAGE_OCTETS = counter("relaygate_message_octets_total", "Octets of message data that were received");
     BACKEND_DIALS = counter("relaygate_backend_dials_total", "Connections to the backend that were begun");
@@ -95,6 +99,8 @@ metrics! {
         label: Some(LabelNames { name: "counter", values: &[] }),
         help: "Packets that the XDP program saw, each once, by what it did with them and why",
     };
+    KERNEL_NOT_HELD = counter("relaygate_kernel_not_held_total",
+        "Sanctions and authentications that found no room in the kernel's maps; this process enforces them");
     KERNEL_RUNS = counter("relaygate_kernel_program_runs_total", "Times that the XDP program ran, where the kernel counts it");
     KERNEL_RUN_NANOSECONDS = counter("relaygate_kernel_program_run_nanoseconds_total",
         "Time that the XDP program took in all, in nanoseconds, where the kernel counts it");

@@ -46,6 +46,8 @@ pub struct Metrics {
     pub sessions_open: Gauge,
     /// See [`metric::SESSIONS_REFUSED`].
     pub sessions_refused: CounterBy<SessionRefusal>,
+    /// See [`metric::ACCEPT_FAILURES`].
+    pub accept_failures: Counter,
     /// See [`metric::SESSIONS_ENDED`].
     pub sessions_ended: CounterBy<SessionEnd>,
     /// See [`metric::COMMANDS`].
@@ -64,6 +66,8 @@ pub struct Metrics {
     pub sanctions: CounterBy<SanctionKind>,
     /// See [`metric::PEERS`].
     pub peers: Gauge,
+    /// See [`metric::PEERS_FORGOTTEN`].
+    pub peers_forgotten: Counter,
     /// See [`metric::MESSAGES`].
     pub messages: CounterBy<MessageOutcome>,
     /// See [`metric::MESSAGE_OCTETS`].
@@ -78,6 +82,8 @@ pub struct Metrics {
     pub mailboxes: Gauge,
     /// See [`metric::REFUSALS_SUMMED`].
     pub refusals_summed: Counter,
+    /// See [`metric::KERNEL_NOT_HELD`].
+    pub kernel_not_held: Counter,
     /// See [`metric::KERNEL_RUNS`].
     pub kernel_runs: Counter,
     /// See [`metric::KERNEL_RUN_NANOSECONDS`].
@@ -94,6 +100,7 @@ impl Metrics {
             sessions_accepted: counter(&metric::SESSIONS_ACCEPTED),
             sessions_open: gauge(&metric::SESSIONS_OPEN),
             sessions_refused: CounterBy::new(&metric::SESSIONS_REFUSED),
+            accept_failures: counter(&metric::ACCEPT_FAILURES),
             sessions_ended: CounterBy::new(&metric::SESSIONS_ENDED),
             commands: counter(&metric::COMMANDS),
             recipients: CounterBy::new(&metric::RECIPIENTS),
@@ -103,6 +110,7 @@ impl Metrics {
             strikes: CounterBy::new(&metric::STRIKES),
             sanctions: CounterBy::new(&metric::SANCTIONS),
             peers: gauge(&metric::PEERS),
+            peers_forgotten: counter(&metric::PEERS_FORGOTTEN),
             messages: CounterBy::new(&metric::MESSAGES),
             message_octets: counter(&metric::MESSAGE_OCTETS),
             backend_dials: counter(&metric::BACKEND_DIALS),
@@ -110,6 +118,7 @@ impl Metrics {
             mailbox_reloads: CounterBy::new(&metric::MAILBOX_RELOADS),
             mailboxes: gauge(&metric::MAILBOXES),
             refusals_summed: counter(&metric::REFUSALS_SUMMED),
+            kernel_not_held: counter(&metric::KERNEL_NOT_HELD),
             kernel_runs: counter(&metric::KERNEL_RUNS),
             kernel_run_nanoseconds: counter(&metric::KERNEL_RUN_NANOSECONDS),
         }

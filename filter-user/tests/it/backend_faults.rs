@@ -147,6 +147,10 @@ fn what_the_backend_cannot_do_is_not_offered() {
         assert!(!offered.contains(hidden), "{hidden} is offered: {offered}");
     }
     let (backend, _) = sink(SinkBehaviour::default());
+    let stranger = self::daemon(backend, "");
+    let offered = Dialogue::open(stranger.address).say("EHLO a.example");
+    // Delivery notifications of strangers would go to whoever they name as sender.
+    assert!(offered.contains("8BITMIME") && !offered.contains("DSN"), "{offered}");
     let daemon = self::daemon(backend, "--relay-network 127.0.0.0/8");
     let offered = Dialogue::open(daemon.address).say("EHLO a.example");
     for shown in ["8BITMIME", "SMTPUTF8", "DSN"] {

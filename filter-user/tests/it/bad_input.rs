@@ -90,6 +90,29 @@ fn a_malformed_mailbox_file_at_reload_leaves_the_old_one_in_force() {
 }
 
 #[test]
+fn a_mailbox_file_that_was_emptied_leaves_the_old_one_in_force() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(folder.path(), "mailboxes", "user\n");
+    let daemon = Daemon::start(&format!("{FLAGS} --mailboxes {}", path.display()));
+    file(folder.path(), "mailboxes", "");
+    daemon.signal(Signal::SIGHUP);
+    assert_says(&daemon.logged("not reloaded"), &["mailboxes", "no entries"]);
+    let mut dialogue = Dialogue::open(daemon.address);
+    dialogue.expect(&[
+        ("EHLO a.example", "250"),
+        ("MAIL FROM:<a@far.example>", "250"),
+        ("RCPT TO:<user@example.test>", "250"),
+    ]);
+}
+
+#[test]
+fn nowhere_to_listen_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(folder.path(), "relaygate.toml", "backend = \"sink:\"\nlisten = []\n");
+    assert_says(&refusal(&["run", "--config", path.to_str().unwrap()]), &["--listen"]);
+}
+
+#[test]
 fn a_port_in_use_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
@@ -291,6 +314,36 @@ fn at_sigterm_idle_sessions_end_and_a_message_under_way_is_taken() {
     assert!(busy.reply().starts_with("421 4.3.2"));
     let (status, _) = daemon.stop();
     assert!(status.success());
+}
+
+#[test]
+fn who_asks_twice_to_stop_waits_for_nobody() {
+    let mut daemon = Daemon::start(&format!("{PATIENT} --drain-timeout 10m"));
+    let mut busy = Dialogue::open(daemon.address);
+    busy.expect(&[
+        ("EHLO a.example", "250"),
+        ("MAIL FROM:<a@far.example>", "250"),
+        ("RCPT TO:<user@example.test>", "250"),
+        ("DATA", "354"),
+    ]);
+    daemon.signal(Signal::SIGTERM);
+    daemon.logged("stopping");
+    assert!(daemon.ended().is_none(), "a message is under way");
+    daemon.signal(Signal::SIGTERM);
+    let status = eventually("the end", || daemon.ended());
+    assert!(status.success());
+}
+
+#[test]
+fn a_mapped_network_is_the_ipv4_network() {
+    let daemon = Daemon::start(&format!(
+        "{FLAGS} --allow ::ffff:127.0.0.0/104 --strikes-to-limit 1 --strikes-to-block 2"
+    ));
+    let mut dialogue = Dialogue::open(daemon.address);
+    dialogue.expect(&[("EHLO a.example", "250"), ("MAIL FROM:<a@far.example>", "250")]);
+    for _ in 0..5 {
+        dialogue.expect(&[("RCPT TO:<someone@elsewhere.example>", "550 5.7.1")]);
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 use super::Kind;
 use crate::config::checked::BackendAddress;
@@ -36,7 +36,7 @@ impl Kind for Network {
 
     fn parse(&self, text: &str) -> Option<IpNet> {
         let network = text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
-        network.map(|network: IpNet| network.trunc())
+        network.map(|network: IpNet| unmapped(network.trunc()))
     }
 
     fn placeholder(&self) -> &'static str {
@@ -46,6 +46,15 @@ impl Kind for Network {
     fn expected(&self) -> String {
         "a network or an address, such as 10.0.0.0/8, 192.0.2.7 or 2001:db8::/32".to_owned()
     }
+}
+
+/// An IPv4 network that was written as a mapped one (RFC 4291 section 2.5.5.2) is that IPv4 network: peers are compared
+/// as what they are.
+fn unmapped(network: IpNet) -> IpNet {
+    let IpNet::V6(v6) = network else { return network };
+    let length = v6.prefix_len().checked_sub(96);
+    let mapped = v6.network().to_ipv4_mapped().zip(length);
+    mapped.and_then(|(v4, length)| Ipv4Net::new(v4, length).ok()).map_or(network, IpNet::V4)
 }
 
 /// The backend.
