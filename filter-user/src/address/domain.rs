@@ -56,7 +56,7 @@ fn check_name(name: &str) -> Result<(), PathError> {
 }
 
 /// Whether mapping the U-labels of a domain (UTS 46) changes nothing but the case. If it did more, one server would
-/// read our domain where another, which maps nothing or maps more, reads a foreign one.
+/// read our domain where another, which maps nothing or maps more, reads a foreign one. Allocates, but is asked only about names that are not ASCII.
 fn is_normal(name: &str) -> bool {
     let Ok(a_labels) = idna::domain_to_ascii_cow(name.as_bytes(), AsciiDenyList::URL) else {
         return false;
