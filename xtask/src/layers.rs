@@ -48,9 +48,11 @@ const MAY_IMPORT: [(&str, &[&str]); 13] = [
 ];
 
 /// Crates that one part alone knows.
-const ONLY_IN: [(&str, &[&str]); 14] = [
+const ONLY_IN: [(&str, &[&str]); 16] = [
     ("aya", &["filter-user/src/kernel/", "filter-common/src/pod.rs"]),
+    ("aya_ebpf", &["filter-ebpf/src/"]),
     ("aya_log", &["filter-user/src/kernel/"]),
+    ("aya_log_ebpf", &["filter-ebpf/src/"]),
     ("bench", &["filter-user/src/cli/"]),
     ("clap", &["filter-user/src/cli/", "filter-user/src/config/"]),
     ("clap_complete", &["filter-user/src/cli/"]),
@@ -66,11 +68,11 @@ const ONLY_IN: [(&str, &[&str]); 14] = [
 ];
 
 /// What the core may name outside of itself.
-const CORE_CRATES: [&str; 8] =
-    ["alloc", "core", "filter_common", "idna", "ipnet", "memchr", "prefix_trie", "std"];
+const CORE_CRATES: [&str; 9] =
+    ["alloc", "core", "filter_common", "icu_normalizer", "idna", "ipnet", "memchr", "prefix_trie", "std"];
 
 /// What of the standard library the core may not name: files, sockets, processes, threads, clocks.
-const NOT_IN_THE_CORE: [&str; 13] = [
+const NOT_IN_THE_CORE: [&str; 15] = [
     "std::env",
     "std::fs",
     "std::io",
@@ -82,9 +84,24 @@ const NOT_IN_THE_CORE: [&str; 13] = [
     "std::process",
     "std::thread",
     "std::time::SystemTime",
+    "Instant::elapsed",
     "Instant::now",
+    "SystemTime::UNIX_EPOCH",
     "SystemTime::now",
 ];
+
+/// The same, as it is called on a value.
+const NOT_CALLED_IN_THE_CORE: &str = ".elapsed(";
+
+/// The one function of `Grant` that makes one, and where it is called: so many times, once for each restriction that
+/// can match. Whoever adds a restriction adds to this number, and whoever reviews it sees that.
+const MAKES_A_GRANT: (&str, &str, usize) = ("Grant::new", "filter-user/src/policy/restrictions/mod.rs", 1);
+
+/// What the XDP program may name outside of itself.
+const KERNEL_CRATES: [&str; 4] = ["aya_ebpf", "aya_log_ebpf", "core", "filter_common"];
+
+/// The file of the XDP program that reads packets is compiled into the tests too: it knows these alone.
+const READS_PACKETS: (&str, &[&str]) = ("filter-ebpf/src/packet.rs", &["core", "filter_common"]);
 
 /// Every dependency of filter-user that is not ours and not listed above, so that a path that begins with it is known
 /// to be a crate's and not a local module's.
@@ -110,11 +127,12 @@ const SHELL_CRATES: [&str; 16] = [
 /// Checks the whole tree.
 pub(crate) fn run() -> anyhow::Result<()> {
     let mut faults = Vec::new();
-    for folder in ["filter-user/src", "filter-common/src"] {
-        for file in tree::text_files(folder)?.iter().filter(|file| is_code(&file.path)) {
-            faults.extend(faults_of(file));
-        }
+    let mut files = Vec::new();
+    for folder in ["filter-user/src", "filter-common/src", "filter-ebpf/src"] {
+        files.extend(tree::text_files(folder)?.into_iter().filter(|file| is_code(&file.path)));
     }
+    faults.extend(files.iter().flat_map(faults_of));
+    faults.extend(fault_of_grants(&files));
     if !faults.is_empty() {
         bail!("the layers do not hold:\n  {}", faults.join("\n  "));
     }
@@ -140,7 +158,39 @@ fn faults_of(file: &TextFile) -> Vec<String> {
     let foreign = |named: &&Named| !ours.contains(&named.segments[0].as_str());
     let faults =
         paths.iter().filter(foreign).filter_map(|named| Some((named, fault(&file.path, &modules, named)?)));
-    faults.map(|(named, fault)| format!("{}:{}: {fault}", file.path, named.line)).collect()
+    let mut faults: Vec<String> =
+        faults.map(|(named, fault)| format!("{}:{}: {fault}", file.path, named.line)).collect();
+    if file.path.starts_with("filter-user/") && modules.first().is_some_and(|m| CORE.contains(&m.as_str())) {
+        let calls = (1..).zip(code.lines()).filter(|(_, line)| line.contains(NOT_CALLED_IN_THE_CORE));
+        faults.extend(calls.map(|(number, _)| {
+            format!("{}:{number}: the core asks no clock ({NOT_CALLED_IN_THE_CORE}))", file.path)
+        }));
+    }
+    faults
+}
+
+/// Whether grants are made anywhere but where they may be, or in more places.
+fn fault_of_grants(files: &[TextFile]) -> Vec<String> {
+    let (maker, place, wanted) = MAKES_A_GRANT;
+    let (mut faults, mut found) = (Vec::new(), 0);
+    for file in files {
+        let code = rust_source::without_tests(&rust_source::code(&file.text));
+        for call in rust_source::paths(&code) {
+            let segments: Vec<&str> = call.segments.iter().map(String::as_str).collect();
+            if !names(&segments, maker) {
+                continue;
+            }
+            found += 1;
+            if file.path != place {
+                faults.push(format!("{}:{}: only {place} makes a grant ({maker})", file.path, call.line));
+            }
+        }
+    }
+    if found != wanted {
+        faults
+            .push(format!("{place}: {maker} is named {found} times in the tree, and {wanted} are reviewed"));
+    }
+    faults
 }
 
 /// `filter-user/src/policy/restrictions/grant.rs` is `policy`, `restrictions`, `grant`.
@@ -158,6 +208,19 @@ fn fault(path: &str, modules: &[String], named: &Named) -> Option<String> {
     let shown = segments.join("::");
     if path.starts_with("filter-common/") {
         return outside_its_place(path, segments[0]);
+    }
+    if path.starts_with("filter-ebpf/") {
+        let first = segments[0];
+        let (reader, may_name) = READS_PACKETS;
+        let ours = ["crate", "self", "super"].contains(&first);
+        if path == reader && (ours || KERNEL_CRATES.contains(&first)) && !may_name.contains(&first) {
+            return Some(format!("{reader} knows {} alone ({shown})", may_name.join(" and ")));
+        }
+        // A word alone may be a local name.
+        let known =
+            segments.len() > 1 && (is_crate(first) || ["std", "alloc", "filter_user"].contains(&first));
+        return (known && !KERNEL_CRATES.contains(&first))
+            .then(|| format!("the XDP program does not know the crate {first} ({shown})"));
     }
     // The root of the crate and the binary only join the modules.
     let module = modules.first()?.as_str();
@@ -265,18 +328,60 @@ mod tests {
             ("kernel/load.rs", "use aya::Ebpf;", ""),
             ("telemetry/log.rs", "use crate::config::Config;", "telemetry may not import config"),
             ("cli/run.rs", "use crate::kernel::Xdp;", ""),
+            ("peers/register.rs", "fn f(t: Instant) { t.elapsed() }", "the core asks no clock"),
+            ("peers/register.rs", "let f = Instant::elapsed;", "the core knows no Instant::elapsed"),
+            ("proxy/clock.rs", "fn f(t: Instant) { t.elapsed() }", ""),
+            ("../../filter-ebpf/src/decide.rs", "use aya_ebpf::maps::lpm_trie;", ""),
+            (
+                "../../filter-ebpf/src/decide.rs",
+                "use std::fmt;",
+                "the XDP program does not know the crate std",
+            ),
+            ("../../filter-ebpf/src/decide.rs", "use aya::Ebpf;", "does not know the crate aya"),
+            (
+                "../../filter-ebpf/src/decide.rs",
+                "use filter_user::peers;",
+                "does not know the crate filter_user",
+            ),
+            ("../../filter-ebpf/src/packet.rs", "use aya_ebpf::programs::XdpContext;", "alone"),
+            ("../../filter-ebpf/src/packet.rs", "use crate::maps;", "alone"),
+            ("../../filter-ebpf/src/packet.rs", "use filter_common::Reason;", ""),
+            ("kernel/load.rs", "use aya_ebpf::programs::XdpContext;", "only for filter-ebpf/src/"),
             ("leftovers/mod.rs", "use std::fmt::Debug;", "the module leftovers is not in the table"),
         ];
         for (path, text, wanted) in rows {
-            let file = TextFile { path: format!("filter-user/src/{path}"), text: format!("\n{text}") };
+            let path = path.strip_prefix("../../").map_or(format!("filter-user/src/{path}"), str::to_owned);
+            let file = TextFile { path: path.clone(), text: format!("\n{text}") };
             let faults = faults_of(&file);
             match (wanted, faults.as_slice()) {
                 ("", []) => {}
                 (wanted, [fault, ..]) if !wanted.is_empty() && fault.contains(wanted) => {
-                    assert!(fault.starts_with(&format!("filter-user/src/{path}:2: ")), "{fault}");
+                    assert!(fault.starts_with(&format!("{path}:2: ")), "{fault}");
                 }
                 _ => panic!("{path}: {text}: wanted {wanted:?}, found {faults:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn grants_are_counted_wherever_they_are_made() {
+        let (_, place, _) = MAKES_A_GRANT;
+        let file = |path: &str, text: &str| TextFile { path: path.to_owned(), text: text.to_owned() };
+        let one = "fn f() { Ok(Grant::new(GrantReason::ClientNetwork)) }";
+        let tested = format!("{one}\n#[cfg(test)]\nmod tests {{ fn g() {{ Grant::new(r) }} }}");
+        let rows = [
+            (vec![file(place, &tested)], ""),
+            (vec![file(place, "")], "named 0 times"),
+            (vec![file(place, &format!("{one} {one}"))], "named 2 times"),
+            (
+                vec![file(place, one), file("filter-user/src/policy/decision.rs", one)],
+                "filter-user/src/policy/decision.rs:1: only",
+            ),
+        ];
+        for (files, wanted) in rows {
+            let faults = fault_of_grants(&files).join("\n");
+            assert_eq!(faults.is_empty(), wanted.is_empty(), "{faults}");
+            assert!(faults.contains(wanted), "{faults}");
         }
     }
 }

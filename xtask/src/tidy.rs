@@ -1,7 +1,8 @@
-//! Checks on the source text: first lines, lengths, names, leftovers. Compiles nothing.
+//! Checks on the source text: first lines, lengths, names, leftovers, rows of tables that nothing uses. Compiles nothing.
 
 use anyhow::bail;
 
+use crate::rust_source;
 use crate::tree::{self, TextFile};
 
 /// A file past this is split along its states.
@@ -20,6 +21,13 @@ const LEFTOVERS: [&str; 3] = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!
 const MACHINE_PATHS: [&str; 4] =
     [concat!("/ho", "me/"), concat!("/ro", "ot/"), concat!("/wo", "rk/"), concat!("/tm", "p/w/")];
 
+/// Tables whose rows are public constants, which the compiler lets stand unused; and how a row is named where it is used.
+const TABLES: [(&str, &str); 2] =
+    [("filter-user/src/telemetry/field.rs", "field::"), ("filter-user/src/smtp/reply.rs", "")];
+
+/// Rows that are there before their first use, each with the reason.
+const NOT_USED_YET: [(&str, &str); 1] = [("GRANT", "the line of a relayed recipient is about to say it")];
+
 /// Checks the whole tree.
 pub(crate) fn run() -> anyhow::Result<()> {
     let files = tree::text_files("")?;
@@ -30,6 +38,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
             faults.push(format!("{path}: need not be excepted for its length any more ({reason})"));
         }
     }
+    faults.extend(TABLES.iter().flat_map(|(table, prefix)| unused_rows(&files, table, prefix)));
     if !faults.is_empty() {
         bail!("the source is not tidy:\n  {}", faults.join("\n  "));
     }
@@ -69,6 +78,45 @@ fn faults_of(file: &TextFile) -> Vec<String> {
     faults
 }
 
+/// The rows of `table` that no code of the daemon names; tests do not count.
+fn unused_rows(files: &[TextFile], table: &str, prefix: &str) -> Vec<String> {
+    let rows: Vec<(usize, &str)> = files
+        .iter()
+        .filter(|file| file.path == table)
+        .flat_map(|file| (1..).zip(file.text.lines()))
+        .filter_map(|(number, line)| Some((number, row_name(line)?)))
+        .collect();
+    if rows.is_empty() {
+        return vec![format!("{table}: has no rows of the form that is looked for")];
+    }
+    let code: Vec<String> = files
+        .iter()
+        .filter(|file| file.path.starts_with("filter-user/src/") && file.path.ends_with(".rs"))
+        .filter(|file| file.path != table && !file.path.ends_with("/tests.rs"))
+        .map(|file| rust_source::without_tests(&rust_source::code(&file.text)))
+        .collect();
+    let used = |row: &str| code.iter().any(|code| has_word(code, &format!("{prefix}{row}")));
+    rows.iter()
+        .filter(|(_, row)| !used(row) && !NOT_USED_YET.iter().any(|(excepted, _)| excepted == row))
+        .map(|(number, row)| format!("{table}:{number}: {row} is used nowhere: use it, or take it out"))
+        .collect()
+}
+
+/// `NAME` of `    NAME = "…` and of `    NAME "…`.
+fn row_name(line: &str) -> Option<&str> {
+    let (name, rest) = line.strip_prefix("    ")?.split_once(' ')?;
+    let is_name = name.starts_with(|first: char| first.is_ascii_uppercase())
+        && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
+    (is_name && rest.trim_start_matches("= ").starts_with('"')).then_some(name)
+}
+
+/// Whether `word` stands in `code`, and not as a part of a longer one.
+fn has_word(code: &str, word: &str) -> bool {
+    let in_word = |character: char| character.is_alphanumeric() || character == '_';
+    code.match_indices(word)
+        .any(|(at, _)| !code[..at].ends_with(in_word) && !code[at + word.len()..].starts_with(in_word))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,5 +148,28 @@ mod tests {
                 "{path}: {faults}"
             );
         }
+    }
+
+    #[test]
+    fn a_row_that_nothing_uses_is_named() {
+        let file = |path: &str, text: &str| TextFile { path: path.to_owned(), text: text.to_owned() };
+        let table = "filter-user/src/a/field.rs";
+        let rows = "fields! {\n    PEER = \"peer\", \"a\";\n    PEERS = \"peers\", \"b\";\n}\n";
+        for (code, wanted) in [
+            ("f!({ field::PEER } = a, { field::PEERS } = b)", ""),
+            ("f!({ field::PEER } = a)", "field.rs:3: PEERS is used nowhere"),
+            ("f!({ field::PEERS } = a)", "field.rs:2: PEER is used nowhere"),
+            ("f!({ field::PEERS } = a) // field::PEER", "field.rs:2: PEER is used nowhere"),
+            (
+                "f!({ field::PEERS } = a)\n#[cfg(test)]\nmod tests { fn f() { field::PEER } }",
+                "field.rs:2: PEER is used nowhere",
+            ),
+        ] {
+            let faults =
+                unused_rows(&[file(table, rows), file("filter-user/src/b.rs", code)], table, "field::");
+            assert_eq!(faults.is_empty(), wanted.is_empty(), "{code}: {faults:?}");
+            assert!(faults.join("\n").contains(wanted), "{code}: {faults:?}");
+        }
+        assert!(!unused_rows(&[file(table, "")], table, "field::").is_empty());
     }
 }

@@ -3,7 +3,10 @@
 //! nevertheless called so, the directory knows.
 
 use std::fmt::{self, Write as _};
+use std::iter;
 use std::str::Chars;
+
+use icu_normalizer::DecomposingNormalizerBorrowed;
 
 /// How an address is hidden in a local-part. A later variant goes before an earlier one where both fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,19 +59,22 @@ impl Disguise<'_> {
     }
 }
 
-/// What `local_part` (as it was written, quotes and all) hides, if anything. Looks at each character once and allocates
-/// nothing.
+/// What `local_part` (as it was written, quotes and all) hides, if anything. Looks at each character once or twice and
+/// allocates nothing.
 #[must_use]
 pub fn decode(local_part: &str) -> Option<Disguise<'_>> {
-    let marks = local_part.chars().filter_map(|character| match folded(character) {
-        '!' => Some(DisguiseKind::BangPath),
-        '%' => Some(DisguiseKind::PercentHack),
-        '@' => Some(DisguiseKind::QuotedAddress),
-        ':' => Some(DisguiseKind::Route),
-        _ => None,
-    });
-    let kind =
-        if encapsulated(local_part).is_some() { Some(DisguiseKind::Encapsulation) } else { marks.max() };
+    let mut kind = encapsulated(local_part).map(|_| DisguiseKind::Encapsulation);
+    for character in local_part.chars() {
+        fold(character, |one| {
+            kind = kind.max(match one {
+                '!' => Some(DisguiseKind::BangPath),
+                '%' => Some(DisguiseKind::PercentHack),
+                '@' => Some(DisguiseKind::QuotedAddress),
+                ':' => Some(DisguiseKind::Route),
+                _ => None,
+            });
+        });
+    }
     kind.map(|kind| Disguise { kind, local_part })
 }
 
@@ -104,37 +110,43 @@ fn content(local_part: &str) -> (&str, bool) {
     (between.unwrap_or(local_part), between.is_some())
 }
 
-/// What a character becomes in a server that applies compatibility normalisation (Unicode NFKC) before it looks for an
-/// address: with SMTPUTF8, a fullwidth `％` would otherwise be a percent hack that we do not see.
-fn folded(character: char) -> char {
-    match character {
-        '\u{0}'..='\u{7f}' => character,
-        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(character) - 0xfee0).unwrap_or(character),
-        '\u{203c}' | '\u{2048}' | '\u{2049}' | '\u{fe15}' | '\u{fe57}' => '!',
-        '\u{fe6a}' => '%',
-        '\u{fe6b}' => '@',
-        '\u{2a74}' | '\u{fe13}' | '\u{fe55}' => ':',
-        '\u{fe63}' => '-',
-        other => other,
+/// Gives what a character becomes in a server that applies compatibility normalisation (Unicode NFKC) before it looks
+/// for an address: with SMTPUTF8, a fullwidth `％` would otherwise be a percent hack that we do not see. Decomposed and
+/// not composed again: none of the characters that we look for composes with another to something harmless, save a
+/// letter with an accent, and to see a disguise in that is the safe side.
+fn fold(character: char, mut each: impl FnMut(char)) {
+    const NFKD: DecomposingNormalizerBorrowed<'static> = DecomposingNormalizerBorrowed::new_nfkd();
+    if character.is_ascii() {
+        each(character);
+    } else {
+        NFKD.normalize_iter(iter::once(character)).for_each(each);
     }
 }
 
-/// What follows `IMCEA<type>-`, still encoded.
+/// Whether `character` is `mark`, or becomes it, alone or with others.
+fn becomes(character: char, mark: char) -> bool {
+    let mut found = false;
+    fold(character, |one| found |= one == mark);
+    found
+}
+
+/// What follows `IMCEA<type>-`, still encoded. A character may become several of its letters.
 fn encapsulated(local_part: &str) -> Option<Unquoted<'_>> {
+    const BEGIN: &[u8] = b"IMCEA";
     let mut characters = unquoted(local_part);
-    let mut first = characters.by_ref().find(|&character| character != ' ' && character != '\t');
-    for letter in "IMCEA".chars() {
-        if !first.is_some_and(|character| folded(character).eq_ignore_ascii_case(&letter)) {
-            return None;
-        }
-        first = characters.next();
-    }
-    // `first` is the first letter of the type by now, or already the hyphen.
-    while let Some(character) = first {
-        if folded(character) == '-' {
+    let (mut matched, mut other, mut hyphen) = (0, false, false);
+    while let Some(character) = characters.next() {
+        fold(character, |one| match BEGIN.get(matched) {
+            None => hyphen |= one == '-',
+            Some(letter) if one.eq_ignore_ascii_case(&char::from(*letter)) => matched += 1,
+            Some(_) => other |= matched > 0 || (one != ' ' && one != '\t'),
+        });
+        if hyphen {
             return Some(characters);
         }
-        first = characters.next();
+        if other {
+            return None;
+        }
     }
     None
 }
@@ -146,7 +158,7 @@ impl fmt::Display for Disguise<'_> {
             Unquoted { characters: piece.chars(), quoted }
                 .try_for_each(|character| write_visible(f, character))
         };
-        let marked = |mark: char| move |&(_, character): &(usize, char)| folded(character) == mark;
+        let marked = |mark: char| move |&(_, character): &(usize, char)| becomes(character, mark);
         // The two sides of the mark that decides, as a server that obeys it would split them.
         let mut positions = content.char_indices();
         let mark = match self.kind {
@@ -176,8 +188,8 @@ impl fmt::Display for Disguise<'_> {
 /// Undoes the encoding of an encapsulated address: `+40` is `@`, `_` is `/`.
 fn write_decapsulated(f: &mut fmt::Formatter<'_>, mut encoded: Unquoted<'_>) -> fmt::Result {
     while let Some(character) = encoded.next() {
-        match folded(character) {
-            '+' => {
+        match character {
+            _ if becomes(character, '+') => {
                 let mut ahead = encoded.clone();
                 let digits = (ahead.next().and_then(hex_digit), ahead.next().and_then(hex_digit));
                 match digits {
@@ -195,7 +207,7 @@ fn write_decapsulated(f: &mut fmt::Formatter<'_>, mut encoded: Unquoted<'_>) -> 
                     _ => f.write_char('+')?,
                 }
             }
-            '_' => f.write_char('/')?,
+            _ if becomes(character, '_') => f.write_char('/')?,
             _ => write_visible(f, character)?,
         }
     }
@@ -203,7 +215,9 @@ fn write_decapsulated(f: &mut fmt::Formatter<'_>, mut encoded: Unquoted<'_>) -> 
 }
 
 fn hex_digit(character: char) -> Option<u32> {
-    folded(character).to_digit(16)
+    let mut digit = None;
+    fold(character, |one| digit = one.to_digit(16));
+    digit
 }
 
 /// Writes a character, or its escape if it would not be seen as itself.
@@ -248,6 +262,14 @@ mod tests {
             ("victim＠far.example", QuotedAddress, "victim＠far.example"),
             ("far.example！victim", BangPath, "victim@far.example"),
             ("ＩＭＣＥＡSMTP－victim＋40far", Encapsulation, "victim@far"),
+            ("Ⓘⓜⓒⓔⓐsmtp-victim+40far+2Eexample", Encapsulation, "victim@far.example"),
+            ("ℐMCEASMTP-victim+40far+2Eexample", Encapsulation, "victim@far.example"),
+            ("ⅠⅯCEASMTP-victim+40far+2Eexample", Encapsulation, "victim@far.example"),
+            ("𝕀𝐌𝒞𝔈𝖠SMTP-victim+40far+2Eexample", Encapsulation, "victim@far.example"),
+            ("I\u{1f16a}EASMTP-victim⁺⁴⁰far", Encapsulation, "victim@far"),
+            ("\"\u{a0}IMCEASMTP﹣victim+40far\"", Encapsulation, "victim@far"),
+            ("far.example‼victim", BangPath, "victim@far.example"),
+            ("a⩴b", Route, "b"),
             ("%", PercentHack, "@"),
             ("!", BangPath, "@"),
             ("\":\"", Route, ""),
@@ -270,6 +292,10 @@ mod tests {
             "imcea",
             "imceasmtp",
             "ximceasmtp-a",
+            "im ceasmtp-a",
+            "ІMCEASMTP-a",
+            "①②③",
+            "ﷺ",
             "o'neil",
             "a=b",
             "a/b",

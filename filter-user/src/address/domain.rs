@@ -3,6 +3,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use idna::AsciiDenyList;
+
 use super::{Domain, PathError};
 
 /// RFC 5321 section 4.5.3.1.2.
@@ -46,7 +48,38 @@ fn check_name(name: &str) -> Result<(), PathError> {
     if name.len() > 1 && name.ends_with('.') && !name.ends_with("..") {
         return Err(PathError::TrailingDot);
     }
-    name.split('.').try_for_each(check_label)
+    name.split('.').try_for_each(check_label)?;
+    if !name.is_ascii() && !is_normal(name) {
+        return Err(PathError::NotNormalDomain);
+    }
+    Ok(())
+}
+
+/// Whether mapping the U-labels of a domain (UTS 46) changes nothing but the case. If it did more, one server would
+/// read our domain where another, which maps nothing or maps more, reads a foreign one. Allocates, but is asked only about names that are not ASCII.
+fn is_normal(name: &str) -> bool {
+    let Ok(a_labels) = idna::domain_to_ascii_cow(name.as_bytes(), AsciiDenyList::URL) else {
+        return false;
+    };
+    let (u_labels, valid) = idna::domain_to_unicode(&a_labels);
+    let mapped = u_labels.split('.').zip(a_labels.split('.'));
+    valid.is_ok()
+        && u_labels.split('.').count() == name.split('.').count()
+        && name.split('.').zip(mapped).all(|(label, (u_label, a_label))| {
+            // An A-label beside a U-label is what it is.
+            let label = || label.chars().map(folded);
+            label().eq(u_label.chars()) || label().eq(a_label.chars())
+        })
+}
+
+/// A letter in lower case, if it is the capital of that one. The Kelvin sign is not: it becomes a `k`, whose capital is
+/// `K`.
+fn folded(c: char) -> char {
+    let (mut lower, mut upper) = (c.to_lowercase(), c.to_lowercase().flat_map(char::to_uppercase));
+    match (lower.next(), lower.next(), upper.next(), upper.next()) {
+        (Some(small), None, Some(capital), None) if capital == c => small,
+        _ => c,
+    }
 }
 
 fn check_label(label: &str) -> Result<(), PathError> {
@@ -112,6 +145,10 @@ mod tests {
             ("EXAMPLE.org", None),
             ("xn--exmple-cua.org", None),
             ("exämple.org", None),
+            ("EXÄMPLE.org", None),
+            ("例子.example", None),
+            ("xn--bcher-kva.例子", None),
+            ("faß.example", None),
             ("localhost", None),
             ("3com.example", None),
             ("192.0.2.7", None),
@@ -130,6 +167,17 @@ mod tests {
             ("a@example.org", Some(PathError::BadLabel)),
             ("example。org", Some(PathError::BadLabel)),
             ("example．org", Some(PathError::BadLabel)),
+            ("ｅxample.org", Some(PathError::NotNormalDomain)),
+            ("exampⅼe.org", Some(PathError::NotNormalDomain)),
+            ("ex\u{ad}ample.org", Some(PathError::NotNormalDomain)),
+            ("ex\u{200b}ample.org", Some(PathError::NotNormalDomain)),
+            ("exa\u{308}mple.org", Some(PathError::NotNormalDomain)),
+            ("boo\u{212a}s.example", Some(PathError::NotNormalDomain)),
+            ("b\u{212a}ü.example", Some(PathError::NotNormalDomain)),
+            ("\u{130}stanbul.example", Some(PathError::NotNormalDomain)),
+            ("１92.0.2.7", Some(PathError::NotNormalDomain)),
+            ("b\u{fffd}.example", Some(PathError::NotNormalDomain)),
+            ("\u{301}a.example", Some(PathError::NotNormalDomain)),
             (&too_long_label, Some(PathError::LabelTooLong)),
             (&too_long, Some(PathError::DomainTooLong)),
         ];

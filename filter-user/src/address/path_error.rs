@@ -40,6 +40,9 @@ pub enum PathError {
     LabelTooLong,
     /// A label that is not letters, digits and inner hyphens.
     BadLabel,
+    /// Characters outside ASCII that IDNA (UTS 46) makes others of, or does not take: what such a domain is depends on
+    /// whether its reader maps it.
+    NotNormalDomain,
     /// Brackets around something that is no address (RFC 5321 section 4.1.3).
     BadLiteral,
     /// A control character.
@@ -70,6 +73,7 @@ impl PathError {
         Self::EmptyLabel,
         Self::LabelTooLong,
         Self::BadLabel,
+        Self::NotNormalDomain,
         Self::BadLiteral,
         Self::ControlCharacter,
         Self::NotAscii,
@@ -97,6 +101,7 @@ impl PathError {
             Self::EmptyLabel => "domain begins with a dot or has two in a row",
             Self::LabelTooLong => "domain has a label longer than 63 octets",
             Self::BadLabel => "domain has a label that is not letters, digits and inner hyphens",
+            Self::NotNormalDomain => "domain is not in its normal form, write its A-labels or U-labels",
             Self::BadLiteral => "address literal is not [IPv4], [IPv6:address] or [tag:content]",
             Self::ControlCharacter => "path has a control character",
             Self::NotAscii => "path is not ASCII and SMTPUTF8 was not given",

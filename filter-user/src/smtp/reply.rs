@@ -119,7 +119,6 @@ replies! {
     BACKEND_TIMED_OUT "451 4.4.1 mail server does not answer, try again later", "The backend kept silent.";
     BACKEND_LOST "451 4.4.2 mail server was lost, try again later", "The backend's connection ended in the middle of a transaction.";
     BACKEND_GARBLED "451 4.4.0 mail server does not speak SMTP, try again later", "The backend said something that is no reply.";
-    OTHER_BACKEND "451 4.5.3 send to this recipient separately", "The recipient belongs to another backend than those before it.";
     CONVERSION_REFUSED "554 5.6.3 mail server does not take 8-bit messages", "BODY=8BITMIME, and the backend does not offer 8BITMIME.";
     SMTPUTF8_REFUSED "550 5.6.7 mail server does not take SMTPUTF8", "SMTPUTF8, and the backend does not offer it.";
 }

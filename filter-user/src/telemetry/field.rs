@@ -14,15 +14,11 @@ macro_rules! fields {
 }
 
 fields! {
-    ADDRESS = "address", "an address and port of ours";
-    BACKEND = "backend", "the mail server behind relaygate";
     COUNT = "count", "how many, of what the message says";
-    CLIENT_NAME = "client_name", "what the client called itself in HELO or EHLO";
     DECISION = "decision", "the relay decision";
     DISGUISED = "disguised", "the address that was found inside a forward-path";
     DURATION = "duration", "how long it took";
     ERROR = "error", "what went wrong";
-    FILE = "file", "a file";
     FORWARD_PATH = "forward_path", "the recipient, as RCPT TO gave it";
     GRANT = "grant", "why the session may relay";
     HOME = "home", "where sanctions are enforced: kernel or process";
@@ -30,7 +26,6 @@ fields! {
     NANOSECONDS = "nanoseconds", "how long it took, where that is short";
     OCTETS = "octets", "octets of message data";
     PEER = "peer", "the remote host, or the peer key where it stands for several";
-    PEERS = "peers", "how many peers";
     REASON = "reason", "why";
     REFUSALS = "refusals", "how many refusals a summary stands for";
     REPLY = "reply", "the reply that was given";
@@ -40,7 +35,6 @@ fields! {
     STRIKE = "strike", "the kind of a strike";
     STRIKES = "strikes", "how many strikes stand";
     UNTIL = "until", "how long a sanction lasts from now";
-    WORKER = "worker", "the number of a worker thread";
 }
 
 #[cfg(test)]

@@ -13,4 +13,5 @@ mod metrics;
 mod netns;
 mod packets;
 mod postfix;
+mod snapshots;
 mod transcripts;

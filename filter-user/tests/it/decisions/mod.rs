@@ -1,5 +1,6 @@
 //! The relay decision as tables: settings, who asks for whom, what the directory says, and what must come of it. Each
-//! row is decided and explained, and both must agree. Parses no path as SMTP does: rows 1 and 2 have their own tests.
+//! row is decided and explained, and both must agree. Paths are read by the parser of RCPT, with SMTPUTF8 given, so that
+//! what cannot reach the policy cannot be a row of it: such a row says 1, and what is wrong.
 
 #![allow(clippy::unwrap_used, reason = "clippy knows test functions, but not what only they call")]
 
@@ -7,8 +8,9 @@ mod properties;
 
 use std::net::{IpAddr, SocketAddr};
 
-use filter_user::address::{Domain, ForwardPath, Mailbox};
+use filter_user::address::{ForwardPath, Mailbox};
 use filter_user::lookup::Directory;
+use filter_user::policy::explain::Row;
 use filter_user::policy::{DirectoryAnswer, Facts, Policy, PolicySettings};
 
 #[test]
@@ -74,7 +76,11 @@ impl Scene {
                 local => Some(local.parse::<SocketAddr>().map_err(|error| error.to_string())?),
             },
         };
-        let path = split(path).ok_or("the path cannot be read")?;
+        let path = match ForwardPath::parse(path.as_bytes(), true) {
+            Ok((path, b"")) => path,
+            Ok((_, rest)) => return Err(format!("{} octets behind the path", rest.len())),
+            Err(error) => return Ok(format!("{}  {error}", Row::Syntax.number())),
+        };
         let answer = |mailbox: &Mailbox<'_>| match directory {
             "known" => DirectoryAnswer::Known,
             "whole-domain" => DirectoryAnswer::WholeDomain,
@@ -134,23 +140,4 @@ fn run(name: &str, text: &str) {
         }
     }
     assert!(failures.is_empty(), "{} rows failed:\n{}", failures.len(), failures.join("\n"));
-}
-
-/// Splits a forward-path without judging it; a source route is dropped.
-fn split(path: &str) -> Option<ForwardPath<'_>> {
-    let path = path.strip_prefix('<')?.strip_suffix('>')?;
-    if path.eq_ignore_ascii_case("postmaster") {
-        return Some(ForwardPath::Postmaster);
-    }
-    let text = if path.starts_with('@') { path.split_once(':')?.1 } else { path };
-    let (local_part, domain) = text.rsplit_once('@')?;
-    let domain = match domain.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        None => Domain::Name(domain),
-        Some(literal) => literal
-            .strip_prefix("IPv6:")
-            .unwrap_or(literal)
-            .parse()
-            .map_or(Domain::General(literal), Domain::Literal),
-    };
-    Some(ForwardPath::Mailbox(Mailbox { local_part, domain, text }))
 }

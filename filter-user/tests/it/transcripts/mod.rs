@@ -137,3 +137,22 @@ fn a_transcript_that_is_none_says_where() {
         assert_eq!(Script::parse(text).err().as_deref(), Some(error));
     }
 }
+
+#[test]
+fn each_test_that_the_holes_page_names_is_there() {
+    let page = include_str!("../../../../docs/holes.md");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
+    let mut named = 0;
+    for row in page.lines().filter(|line| line.starts_with("| [")) {
+        for word in row.split('`').filter(|word| !word.contains(' ')) {
+            let place = match word.rsplit_once('.') {
+                Some((_, "smtp")) => "transcripts",
+                Some((_, "rows")) => "decisions",
+                _ => continue,
+            };
+            named += 1;
+            assert!(folder.join(place).join(word).is_file(), "{word} is named in: {row}");
+        }
+    }
+    assert!(named > 0, "the page names no test");
+}

@@ -1,11 +1,13 @@
-//! Plays a transcript against a session: the driver's part, without sockets and with the transcript's own clock.
+//! Plays a transcript against a session: the driver's part, without sockets and with the transcript's own clock. The
+//! `B:` lines of MAIL and RCPT are written here, for a backend that can everything: `proxy::envelope` is not public, and
+//! has its own tests of what it writes.
 
 use std::time::Instant;
 
 use filter_user::smtp::reply::BACKEND_LOST;
 use filter_user::smtp::{Answer, BackendReply, Next, Piece, Question, Service, Session};
 
-use super::policy::judge;
+use super::policy::Judge;
 use super::script::{Script, Settings, Step};
 
 /// How the client's octets arrive.
@@ -62,6 +64,7 @@ pub(super) fn play(script: &Script, writes: Writes) -> Played {
 
 struct Player<'s> {
     settings: &'s Settings,
+    judge: Judge,
     service: Service,
     session: Session,
     now: Instant,
@@ -84,6 +87,7 @@ impl<'s> Player<'s> {
         let session = Session::new(&service, now);
         let mut player = Self {
             settings,
+            judge: Judge::new(settings),
             service,
             session,
             now,
@@ -178,8 +182,8 @@ impl<'s> Player<'s> {
                 Answer::Accept
             }
             Question::Rcpt(rcpt) => {
-                let (answer, decision) = judge(self.settings, &rcpt);
-                self.decisions.push(Said { text: decision.to_owned(), may_be_left_out: true });
+                let (answer, decision) = self.judge.judge(&rcpt);
+                self.decisions.push(Said { text: decision, may_be_left_out: true });
                 if answer == Answer::Accept {
                     self.backend.extend(self.mail.take());
                     let notify = rcpt.notify.map_or(String::new(), |notify| format!(" NOTIFY={notify}"));

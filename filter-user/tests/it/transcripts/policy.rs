@@ -1,39 +1,58 @@
-//! What the transcripts' server says to a recipient: the relay decision as far as a conversation needs it.
+//! Who decides in the transcripts: the real policy and a real directory, made of the settings line. No second rendering
+//! of the rules; only which reply a decision gets is written again, because `proxy::judge` is not public.
 
-use filter_user::address::{Domain, ForwardPath};
+use filter_user::lookup::Directory;
+use filter_user::policy::{Decision, DirectoryAnswer, Facts, Policy, PolicySettings};
 use filter_user::smtp::reply::{DIRECTORY_UNAVAILABLE, RELAYING_PROHIBITED, UNKNOWN_RECIPIENT};
 use filter_user::smtp::{Answer, RcptCommand};
 
 use super::script::Settings;
 
-/// The one seam to the relay decision: the answer, and what a `D:` line calls it.
-pub(super) fn judge(settings: &Settings, rcpt: &RcptCommand<'_>) -> (Answer<'static>, &'static str) {
-    let mailbox = match rcpt.path {
-        ForwardPath::Postmaster => return (Answer::Accept, "route"),
-        ForwardPath::Mailbox(mailbox) => mailbox,
-    };
-    let ours = match mailbox.domain {
-        Domain::Name(name) => settings.local.iter().any(|local| local.eq_ignore_ascii_case(name)),
-        Domain::Literal(_) | Domain::General(_) => false,
-    };
-    let known =
-        |mailboxes: &Vec<String>| mailboxes.iter().any(|known| known.eq_ignore_ascii_case(mailbox.text));
-    if !ours {
-        return if settings.relay.contains(&settings.client) {
-            (Answer::Accept, "relay")
-        } else {
-            (Answer::Refuse(RELAYING_PROHIBITED), "prohibited, no grant")
+/// What judges the recipients of one transcript.
+pub(super) struct Judge {
+    policy: Policy,
+    directory: Directory,
+    /// A file is read before anything else and never away; this stands for a directory that can be.
+    away: bool,
+    facts: Facts,
+}
+
+impl Judge {
+    /// Compiles what the settings line says.
+    pub(super) fn new(settings: &Settings) -> Self {
+        let policy = Policy::new(&PolicySettings {
+            local_domains: settings.local.clone(),
+            own_addresses: settings.own.clone(),
+            reroute: true,
+            relay_networks: settings.relay.clone(),
+            never_relay: settings.never.clone(),
+        });
+        let directory = settings.mailboxes.as_ref().map_or_else(Directory::none, |mailboxes| {
+            let folder = tempfile::tempdir().expect("a test may make a folder");
+            let path = folder.path().join("mailboxes");
+            std::fs::write(&path, mailboxes.join("\n")).expect("a test may write into its folder");
+            Directory::from_file(path, &settings.local, false)
+                .expect("the mailboxes of a transcript are some")
+        });
+        let facts = Facts { peer: settings.client, local: None };
+        Self { policy, directory, away: settings.directory_away, facts }
+    }
+
+    /// The answer to a recipient, and what a `D:` line calls it.
+    pub(super) fn judge(&self, rcpt: &RcptCommand<'_>) -> (Answer<'static>, String) {
+        let placement = self.policy.place(&rcpt.path);
+        let said = match placement.asks_directory() {
+            Some(_) if self.away => DirectoryAnswer::Unavailable,
+            Some(mailbox) => self.directory.answer(&mailbox),
+            None => DirectoryAnswer::NotAsked,
         };
-    }
-    if settings.directory_away {
-        return (Answer::Refuse(DIRECTORY_UNAVAILABLE), "try later");
-    }
-    match &settings.mailboxes {
-        Some(mailboxes) if known(mailboxes) => (Answer::Accept, "route"),
-        _ if mailbox.local_part.contains(['%', '!', '@', ':']) => {
-            (Answer::Refuse(RELAYING_PROHIBITED), "prohibited, disguised")
-        }
-        Some(_) => (Answer::Refuse(UNKNOWN_RECIPIENT), "unknown recipient"),
-        None => (Answer::Accept, "route"),
+        let decision = self.policy.decide(&self.facts, &placement, said);
+        let answer = match decision {
+            Decision::Route | Decision::Relay(_) => Answer::Accept,
+            Decision::Prohibited(_) => Answer::Refuse(RELAYING_PROHIBITED),
+            Decision::UnknownRecipient => Answer::Refuse(UNKNOWN_RECIPIENT),
+            Decision::TryLater => Answer::Refuse(DIRECTORY_UNAVAILABLE),
+        };
+        (answer, decision.to_string())
     }
 }

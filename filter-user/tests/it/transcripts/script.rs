@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use filter_user::smtp::{BareNewline, Deadlines, Extensions, Limits};
+use ipnet::IpNet;
 
 /// What happens, in its order.
 #[derive(Debug, PartialEq, Eq)]
@@ -38,8 +39,12 @@ pub(super) struct Settings {
     pub(super) directory_away: bool,
     /// `client`: the peer's address.
     pub(super) client: IpAddr,
-    /// `relay`: addresses that may relay.
-    pub(super) relay: Vec<IpAddr>,
+    /// `own`: addresses of ours.
+    pub(super) own: Vec<IpAddr>,
+    /// `relay`: networks that may relay.
+    pub(super) relay: Vec<IpNet>,
+    /// `never`: networks that may not.
+    pub(super) never: Vec<IpNet>,
     /// `early = yes`: the client talks before the banner.
     pub(super) early: bool,
     /// `backend <command> = <reply>`: what the backend says to a command that begins so, in place of yes; `end` is the
@@ -47,6 +52,7 @@ pub(super) struct Settings {
     pub(super) backend: HashMap<String, String>,
     pub(super) limits: Limits,
     pub(super) deadlines: Deadlines,
+    /// `8bitmime`, `smtputf8`, `dsn`: `yes` or `no`; as a stranger is offered them, which leaves DSN out.
     pub(super) extensions: Extensions,
 }
 
@@ -57,7 +63,9 @@ impl Default for Settings {
             mailboxes: None,
             directory_away: false,
             client: IpAddr::from([192, 0, 2, 7]),
+            own: Vec::new(),
             relay: Vec::new(),
+            never: Vec::new(),
             early: false,
             backend: HashMap::new(),
             limits: Limits {
@@ -73,7 +81,7 @@ impl Default for Settings {
                 data: Duration::from_secs(180),
                 session: Duration::from_secs(3600),
             },
-            extensions: Extensions { eight_bit_mime: true, smtputf8: true, dsn: true },
+            extensions: Extensions { eight_bit_mime: true, smtputf8: true, dsn: false },
         }
     }
 }
@@ -87,7 +95,9 @@ impl Settings {
             "mailboxes" => self.mailboxes = Some(words()),
             "directory" => self.directory_away = value == "away",
             "client" => self.client = address(value)?,
-            "relay" => self.relay = value.split(' ').map(address).collect::<Result<_, _>>()?,
+            "own" => self.own = value.split(' ').map(address).collect::<Result<_, _>>()?,
+            "relay" => self.relay = value.split(' ').map(network).collect::<Result<_, _>>()?,
+            "never" => self.never = value.split(' ').map(network).collect::<Result<_, _>>()?,
             "early" => self.early = yes,
             "command_line" => self.limits.command_line = number(value)?,
             "commands" => self.limits.commands = number(value)?,
@@ -165,6 +175,12 @@ fn number<T: std::str::FromStr>(value: &str) -> Result<T, String> {
 
 fn address(value: &str) -> Result<IpAddr, String> {
     value.parse().map_err(|_| format!("{value} is no address"))
+}
+
+/// A network, or one address.
+fn network(value: &str) -> Result<IpNet, String> {
+    let one = || value.parse::<IpAddr>().map(IpNet::from);
+    value.parse().or_else(|_| one()).map_err(|_| format!("{value} is no network"))
 }
 
 fn time(value: &str) -> Result<Duration, String> {
