@@ -35,10 +35,17 @@ const MOBILITY: u8 = 135;
 const SYN: u8 = 0x02;
 const ACK: u8 = 0x10;
 
+/// Of the flags and the fragment offset of IPv4.
+const MORE_FRAGMENTS_IPV4: u16 = 0x2000;
+/// Of the last octet of the fragment offset of IPv6.
+const MORE_FRAGMENTS_IPV6: u8 = 0x01;
+
 /// A TCP header and where it says it comes from.
 struct Transport {
     source: [u8; 16],
     offset: usize,
+    /// It is the first of several fragments.
+    in_pieces: bool,
 }
 
 /// The segment in a frame, if it is TCP to a protected port.
@@ -79,11 +86,13 @@ fn ipv4(frame: &impl Frame, offset: usize) -> ControlFlow<Reason, Transport> {
     if header[9] != TCP {
         return Break(Reason::NotOurs);
     }
-    if u16::from_be_bytes([header[6], header[7]]) & 0x1fff != 0 {
+    let fragment = u16::from_be_bytes([header[6], header[7]]);
+    if fragment & 0x1fff != 0 {
         return Break(Reason::Fragment);
     }
+    let in_pieces = fragment & MORE_FRAGMENTS_IPV4 != 0;
     let source = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, header[12], header[13], header[14], header[15]];
-    Continue(Transport { source, offset: offset + length })
+    Continue(Transport { source, offset: offset + length, in_pieces })
 }
 
 /// RFC 8200.
@@ -97,9 +106,10 @@ fn ipv6(frame: &impl Frame, offset: usize) -> ControlFlow<Reason, Transport> {
     source.copy_from_slice(&header[8..24]);
     let mut next = header[6];
     let mut offset = offset + IPV6;
+    let mut in_pieces = false;
     for _ in 0..MAX_EXTENSIONS {
         if next == TCP {
-            return Continue(Transport { source, offset });
+            return Continue(Transport { source, offset, in_pieces });
         }
         let units = match next {
             HOP_BY_HOP | ROUTING | DESTINATION | MOBILITY => 8,
@@ -110,6 +120,7 @@ fn ipv6(frame: &impl Frame, offset: usize) -> ControlFlow<Reason, Transport> {
                 if u16::from_be_bytes([fragment[2], fragment[3]]) & 0xfff8 != 0 {
                     return Break(Reason::Fragment);
                 }
+                in_pieces |= fragment[3] & MORE_FRAGMENTS_IPV6 != 0;
                 next = fragment[0];
                 offset += 8;
                 continue;
@@ -124,11 +135,11 @@ fn ipv6(frame: &impl Frame, offset: usize) -> ControlFlow<Reason, Transport> {
             (usize::from(extension[1]) + 2) * 4
         };
     }
-    if next == TCP { Continue(Transport { source, offset }) } else { Break(Reason::Unparsed) }
+    if next == TCP { Continue(Transport { source, offset, in_pieces }) } else { Break(Reason::Unparsed) }
 }
 
-/// RFC 9293. A first fragment may end behind the ports: what hides its flags is taken for a new connection, so that
-/// nobody goes round the limit by cutting the header in two.
+/// RFC 9293. A first fragment may end behind the ports, and what Ethernet pads it with is not its flags: one of several
+/// pieces is taken for a new connection, so that nobody goes round the limit by cutting the header in two.
 #[inline(always)]
 fn tcp(
     frame: &impl Frame,
@@ -141,8 +152,8 @@ fn tcp(
         return Break(Reason::NotOurs);
     }
     let opens = match frame.bytes::<1>(transport.offset + 13) {
-        Some([flags]) => flags & (SYN | ACK) == SYN,
-        None => true,
+        Some([flags]) if !transport.in_pieces => flags & (SYN | ACK) == SYN,
+        Some(_) | None => true,
     };
     Continue(Segment { source: transport.source, port, opens })
 }

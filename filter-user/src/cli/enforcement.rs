@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use filter_common::Timestamp;
+use filter_common::{Rate, Timestamp};
 
 use crate::config::Config;
 use crate::kernel::{Kernel, KernelSettings, MeasuringRuns};
@@ -50,7 +50,10 @@ impl Enforcement {
             max_authenticated: MAX_AUTHENTICATED,
             trace: false,
         };
-        match Kernel::load(&settings, local()) {
+        match Kernel::load(
+            &settings,
+            LocalEnforcer::new(behind_the_kernel(config.limit_rate), config.max_peers),
+        ) {
             Ok(kernel) => {
                 for attached in kernel.attached() {
                     tracing::info!(
@@ -108,4 +111,10 @@ impl Enforcement {
             counted.kernel_run_nanoseconds.absolute(u64::try_from(stats.time.as_nanos()).unwrap_or(u64::MAX));
         }
     }
+}
+
+/// The rate for connections that have passed, or gone round, the kernel's limiter: they come a little later than it saw
+/// them, so one more may come at once.
+fn behind_the_kernel(rate: Rate) -> Rate {
+    Rate { tolerance: rate.tolerance.saturating_add(rate.interval), ..rate }
 }

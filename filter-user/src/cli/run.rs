@@ -97,7 +97,7 @@ impl Daemon {
             Ok(true) => PROBE_INTERVAL,
             Ok(false) | Err(_) => PROBE_AGAIN,
         };
-        let workers =
+        let mut workers =
             Workers::start(Arc::clone(&self.shared), listening).context("cannot start the workers")?;
         announce(addresses)?;
         if let Some(events) = self.enforcement.events() {
@@ -114,7 +114,9 @@ impl Daemon {
                 _ = hangup.recv() => self.reload(),
                 _ = housekeeping.tick() => {
                     self.keep_house();
-                    anyhow::ensure!(!workers.one_has_died(), "a worker thread has died, see the log; the daemon ends with it");
+                    if let Some(error) = workers.death() {
+                        return Err(error).context("a worker has died, and the daemon ends with it");
+                    }
                 }
                 known = &mut probing => {
                     probe_in = if known { PROBE_INTERVAL } else { PROBE_AGAIN };
@@ -182,7 +184,13 @@ async fn probe_after(shared: Arc<Shared>, wait: Duration) -> bool {
 async fn probe(shared: &Shared) -> bool {
     match Backend::probe(&shared.settings.backend).await {
         Ok(capabilities) => {
-            shared.capabilities.learn(&capabilities);
+            let anonymous = !capabilities.takes("ADDR") && !shared.settings.backend.proxy_protocol;
+            if shared.capabilities.learn(&capabilities) && anonymous {
+                tracing::warn!(
+                    "the backend is not told the clients' addresses: it takes all mail for ours; let it offer XCLIENT to \
+                     this host (Postfix: smtpd_authorized_xclient_hosts), or set backend-proxy-protocol"
+                );
+            }
             true
         }
         Err(error) => {

@@ -24,7 +24,7 @@ pub(super) fn start() -> anyhow::Result<SocketAddr> {
             Sink::serve(listener, SinkBehaviour::default(), Arc::new(SinkCounts::default())).await
         });
         if let Err(error) = served {
-            tracing::error!({ field::ERROR } = %error, "the sink has ended; recipients are refused for now");
+            tracing::error!({ field::ERROR } = %error, "the sink has ended; recipients are told to try later");
         }
     };
     std::thread::Builder::new().name("sink".to_owned()).spawn(serve).context("no thread for the sink")?;

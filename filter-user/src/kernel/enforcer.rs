@@ -98,11 +98,10 @@ impl Enforcer for KernelEnforcer {
     }
 
     fn admit(&self, peer: PeerKey, now: Timestamp) -> Admission {
-        match self.local.admit(peer, now) {
-            // Its SYN has passed the limiter in the kernel: it would be limited twice.
-            Admission::Limited if self.hosts().holds(peer) => Admission::Admitted,
-            admission => admission,
-        }
+        // A limited peer that came through the program has passed its limiter; one that came another way has not, and
+        // this cannot tell them apart. So both are limited here too, by a limiter with one connection more of burst, which
+        // whoever has passed the kernel's has always room in.
+        self.local.admit(peer, now)
     }
 
     fn home(&self) -> Home {

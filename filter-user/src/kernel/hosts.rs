@@ -99,11 +99,6 @@ impl HostTable {
         Ok(())
     }
 
-    /// Whether the kernel enforces a sanction on this peer.
-    pub(super) fn holds(&self, peer: PeerKey) -> bool {
-        self.sanctioned.get(peer).is_some()
-    }
-
     /// Whether the kernel knows at `now` that this peer has authenticated.
     pub(super) fn knows_authenticated(&self, peer: PeerKey, now: Timestamp) -> bool {
         self.exempt.get(peer).is_some_and(|(until, ())| *until > now)

@@ -112,31 +112,31 @@ impl Register {
         }
         let peer = self.key(address);
         let admission = self.enforcer.admit(peer, now);
-        if admission == Admission::Admitted
-            && let Some(limited) = self.resume(peer, now)
-        {
-            self.enforcer.enforce(peer, limited, now);
+        if admission == Admission::Admitted && self.resume(peer, now) {
             return self.enforcer.admit(peer, now);
         }
         admission
     }
 
-    /// A block that is over leaves the strikes that earned it: the peer is limited for as long as they say. Told once,
-    /// when the peer comes back.
-    fn resume(&self, peer: PeerKey, now: Timestamp) -> Option<Sanction> {
+    /// A block that is over leaves the strikes that earned it: the peer is limited for as long as they say. Done once,
+    /// when the peer comes back; says whether it was now.
+    fn resume(&self, peer: PeerKey, now: Timestamp) -> bool {
         let mut peers = self.peers.of(peer);
-        let record = peers.get_mut(peer)?;
+        let Some(record) = peers.get_mut(peer) else { return false };
         let is_back = record.blocked_until > Timestamp::default()
             && record.blocked_until <= now
             && record.resumed_after < record.blocked_until
             && record.authenticated_until <= now;
         if !is_back {
-            return None;
+            return false;
         }
         record.resumed_after = record.blocked_until;
         match self.in_force(record, now) {
-            limited @ Sanction::Limited { .. } => Some(limited),
-            Sanction::None | Sanction::Blocked { .. } => None,
+            limited @ Sanction::Limited { .. } => {
+                self.enforcer.enforce(peer, limited, now);
+                true
+            }
+            Sanction::None | Sanction::Blocked { .. } => false,
         }
     }
 
@@ -148,41 +148,40 @@ impl Register {
             return None;
         }
         let peer = self.key(address);
-        let struck = {
-            let mut peers = self.peers.of(peer);
-            let record = peers.entry(peer, now);
-            if record.authenticated_until > now {
-                return None;
-            }
-            let before = self.in_force(record, now);
-            if let Sanction::Blocked { .. } = before {
-                // What a blocked peer's open session still says prolongs nothing: it is reset anyway.
-                let strikes = record.level.strikes(self.ladder.decay, now);
-                return Some(Struck { strikes, sanction: before, escalated: false });
-            }
-            if record.blocked_until.plus(self.ladder.block_max) <= now {
-                record.blocks = 0;
-            }
-            record.level = record.level.add(weight, self.ladder.decay, now);
-            let strikes = record.level.strikes(self.ladder.decay, now);
-            let sanction = self.ladder.sanction(record.level, record.blocks, now);
-            if let Sanction::Blocked { until } = sanction {
-                record.blocks = record.blocks.saturating_add(1);
-                record.blocked_until = until;
-            }
-            let escalated = std::mem::discriminant(&sanction) != std::mem::discriminant(&before);
-            Struck { strikes, sanction, escalated }
-        };
-        if struck.sanction != Sanction::None {
-            self.enforcer.enforce(peer, struck.sanction, now);
+        // Held until the sanction is in force: of two workers that strike at once, the later word must not be the milder.
+        let mut peers = self.peers.of(peer);
+        let record = peers.entry(peer, now);
+        if record.authenticated_until > now {
+            return None;
         }
-        Some(struck)
+        let before = self.in_force(record, now);
+        if let Sanction::Blocked { .. } = before {
+            // What a blocked peer's open session still says prolongs nothing: it is reset anyway.
+            let strikes = record.level.strikes(self.ladder.decay, now);
+            return Some(Struck { strikes, sanction: before, escalated: false });
+        }
+        if record.blocked_until.plus(self.ladder.block_max) <= now {
+            record.blocks = 0;
+        }
+        record.level = record.level.add(weight, self.ladder.decay, now);
+        let strikes = record.level.strikes(self.ladder.decay, now);
+        let sanction = self.ladder.sanction(record.level, record.blocks, now);
+        if let Sanction::Blocked { until } = sanction {
+            record.blocks = record.blocks.saturating_add(1);
+            record.blocked_until = until;
+        }
+        let escalated = std::mem::discriminant(&sanction) != std::mem::discriminant(&before);
+        if sanction != Sanction::None {
+            self.enforcer.enforce(peer, sanction, now);
+        }
+        Some(Struck { strikes, sanction, escalated })
     }
 
     /// The host has authenticated: its strikes are cleared, and none of its sanctions apply until then.
     pub fn authenticate(&self, address: IpAddr, until: Timestamp, now: Timestamp) {
         let peer = self.key(address);
-        *self.peers.of(peer).entry(peer, now) = Record { authenticated_until: until, ..Record::default() };
+        let mut peers = self.peers.of(peer);
+        *peers.entry(peer, now) = Record { authenticated_until: until, ..Record::default() };
         self.enforcer.enforce(peer, Sanction::None, now);
         self.enforcer.authenticate(peer, until, now);
     }
@@ -309,6 +308,30 @@ mod tests {
         let register = register(&[]);
         let blocked = strike(&register, 5, at(1));
         assert_eq!(strike(&register, 20, at(2)).strikes, blocked.strikes);
+    }
+
+    #[test]
+    fn of_two_workers_that_strike_at_once_the_block_stands() {
+        let register = register(&[]);
+        for peer in 0..20_000u32 {
+            let address = IpAddr::V4(std::net::Ipv4Addr::from(0x0a00_0000 + peer % 900));
+            let now = at(1 + u64::from(peer / 900) * 100_000);
+            let strike = || {
+                for _ in 0..3 {
+                    register.strike(address, Strike::RelayAttempt, now);
+                }
+            };
+            std::thread::scope(|scope| {
+                if peer % 50 == 0 {
+                    scope.spawn(strike);
+                    scope.spawn(strike);
+                } else {
+                    strike();
+                    strike();
+                }
+            });
+            assert_eq!(register.admit(address, now), Admission::Blocked);
+        }
     }
 
     #[test]

@@ -104,6 +104,7 @@ fn open(worker: &Rc<Worker>, socket: TcpStream, mut driver: Driver) {
     let mut sessions = worker.sessions.borrow_mut();
     if let Err(error) = worker.poller.add_session(&socket, sessions.next()) {
         worker.report.accept_failed(&error);
+        driver.close_unserved(worker);
         return;
     }
     let place = sessions.insert(Here { driver, socket });

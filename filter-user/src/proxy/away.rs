@@ -20,9 +20,9 @@ use crate::smtp::Service;
 
 /// Takes a session through its waits, until it is over or idle.
 pub(super) async fn go(worker: Rc<Worker>, place: usize, here: Here, pending: Pending) {
-    match TcpStream::from_std(here.socket) {
+    let Here { mut driver, socket } = here;
+    match TcpStream::from_std(socket) {
         Ok(stream) => {
-            let mut driver = here.driver;
             let mut away = AwaySession { worker: &worker, place, stream };
             let end = away.through(&mut driver, pending).await;
             let AwaySession { stream, .. } = away;
@@ -30,6 +30,7 @@ pub(super) async fn go(worker: Rc<Worker>, place: usize, here: Here, pending: Pe
         }
         Err(error) => {
             worker.report.accept_failed(&error);
+            driver.close_unserved(&worker);
             worker.sessions.borrow_mut().end_away(place);
         }
     }
@@ -43,9 +44,16 @@ fn come_back(worker: &Worker, place: usize, driver: Driver, stream: TcpStream, e
         sessions.end_away(place);
         return;
     }
-    match stream.into_std() {
+    // What came while nobody listened is told of once more.
+    let socket =
+        stream.into_std().and_then(|socket| worker.poller.tell_again(&socket, place).map(|()| socket));
+    match socket {
         Ok(socket) => sessions.bring_back(place, Here { driver, socket }),
-        Err(_) => sessions.end_away(place),
+        Err(error) => {
+            worker.report.accept_failed(&error);
+            driver.close_unserved(worker);
+            sessions.end_away(place);
+        }
     }
 }
 

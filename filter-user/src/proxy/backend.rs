@@ -4,6 +4,7 @@
 use std::io;
 use std::time::Duration;
 
+use rustix::net::RecvFlags;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
@@ -164,8 +165,22 @@ impl Backend {
         within: Duration,
         what: &'static str,
     ) -> Result<OwnedReply, BackendError> {
+        self.expect_silence(what)?;
         self.send(command, within, what).await?;
         self.reply(within, what).await
+    }
+
+    /// Nothing may have come before it was asked for: it would be taken for the answer to the next command, and after
+    /// the dot that must be the backend's own word.
+    pub(super) fn expect_silence(&mut self, what: &'static str) -> Result<(), BackendError> {
+        let mut octet = [0u8; 1];
+        let told = rustix::net::recv(&self.stream, &mut octet, RecvFlags::DONTWAIT | RecvFlags::PEEK);
+        match told {
+            Ok((0, _)) => Err(BackendError::Lost { what }),
+            Ok(_) => Err(BackendError::Garbled { what, garbled: GarbledReply::Unasked }),
+            Err(_) if self.received.is_empty() => Ok(()),
+            Err(_) => Err(BackendError::Garbled { what, garbled: GarbledReply::Unasked }),
+        }
     }
 
     /// Sends octets.

@@ -2,6 +2,7 @@
 //! own EHLO offers nothing that the backend would refuse.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 
@@ -60,6 +61,7 @@ impl Capabilities {
 #[derive(Debug, Default)]
 pub struct KnownCapabilities {
     known: ArcSwap<Capabilities>,
+    learnt: AtomicBool,
 }
 
 impl KnownCapabilities {
@@ -75,11 +77,13 @@ impl KnownCapabilities {
         Arc::ptr_eq(&self.known.load(), seen)
     }
 
-    /// Remembers what a dial learnt.
-    pub fn learn(&self, found: &Capabilities) {
-        if **self.known.load() != *found {
+    /// Remembers what a dial learnt, and says whether it was new.
+    pub fn learn(&self, found: &Capabilities) -> bool {
+        let new = !self.learnt.swap(true, Ordering::Relaxed) || **self.known.load() != *found;
+        if new {
             self.known.store(Arc::new(found.clone()));
         }
+        new
     }
 }
 

@@ -179,9 +179,14 @@ impl Delivery {
     ) -> Result<Word, BackendError> {
         if let Some(mut backend) = self.backend.take() {
             // A connection kept from an earlier message may have been closed meanwhile; then another is dialled.
-            if let Ok(word) = self.replay(&mut backend, envelope, settings).await {
-                self.backend = Some(backend);
-                return Ok(word);
+            match self.replay(&mut backend, envelope, settings).await {
+                // 421 on a kept connection is that it was kept too long.
+                Ok(Word::Backend(reply)) if reply.code == 421 => self.open = false,
+                Ok(word) => {
+                    self.backend = Some(backend);
+                    return Ok(word);
+                }
+                Err(_) => self.open = false,
             }
         }
         self.dials += 1;
@@ -208,6 +213,7 @@ impl Delivery {
         let within = settings.reply_timeout;
         let reset = if std::mem::replace(&mut backend.dirty, true) { "RSET\r\n" } else { "" };
         let pipelined = backend.capabilities.pipelining;
+        backend.expect_silence("MAIL")?;
         if pipelined {
             backend.send(format!("{reset}{mail}{rcpt}").as_bytes(), within, "MAIL").await?;
         }

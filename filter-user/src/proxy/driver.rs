@@ -145,11 +145,20 @@ impl Driver {
         Ok(())
     }
 
+    /// The system had no room to go on with it; the socket is gone.
+    pub(super) fn close_unserved(self, worker: &Worker) {
+        self.end(worker, End::HungUp);
+    }
+
     /// It is over; the socket is closed behind this.
-    pub(super) fn close(mut self, worker: &Worker, socket: &impl AsFd, end: End) {
+    pub(super) fn close(self, worker: &Worker, socket: &impl AsFd, end: End) {
         if self.blocked || matches!(end, End::StoppedReading | End::Blocked) {
             reset_at_close(socket);
         }
+        self.end(worker, end);
+    }
+
+    fn end(mut self, worker: &Worker, end: End) {
         if let Some(delivery) = &mut self.delivery {
             delivery.quit();
         }

@@ -26,50 +26,57 @@ const BELL: u64 = u64::MAX;
 /// The listeners' mark: this and their number; everything below is the place of a session.
 const LISTENER: u64 = 1 << 32;
 
+/// What a session is told of.
+const SESSION: EventFlags = EventFlags::IN.union(EventFlags::RDHUP).union(EventFlags::ET);
+
 /// The epoll instance of a worker. A socket that is closed leaves it by itself (epoll(7)).
 #[derive(Debug)]
-pub(super) struct Poller(OwnedFd);
+pub(super) struct Poller(Rc<OwnedFd>);
 
 impl Poller {
     pub(super) fn new() -> io::Result<Self> {
-        Ok(Self(epoll::create(CreateFlags::CLOEXEC)?))
+        Ok(Self(Rc::new(epoll::create(CreateFlags::CLOEXEC)?)))
     }
 
     /// Tells of this socket's input by its place, once for each time that some comes.
     pub(super) fn add_session(&self, socket: &TcpStream, place: usize) -> io::Result<()> {
-        let flags = EventFlags::IN | EventFlags::RDHUP | EventFlags::ET;
-        Ok(epoll::add(&self.0, socket, EventData::new_u64(place as u64), flags)?)
+        Ok(epoll::add(&*self.0, socket, EventData::new_u64(place as u64), SESSION)?)
+    }
+
+    /// Tells once more of what this socket has already, as after a time in which nobody listened.
+    pub(super) fn tell_again(&self, socket: &TcpStream, place: usize) -> io::Result<()> {
+        Ok(epoll::modify(&*self.0, socket, EventData::new_u64(place as u64), SESSION)?)
     }
 
     /// Tells of waiting connections, for as long as there are any.
     pub(super) fn add_listener(&self, listener: &impl AsFd, number: usize) -> io::Result<()> {
-        Ok(epoll::add(&self.0, listener, EventData::new_u64(LISTENER + number as u64), EventFlags::IN)?)
+        Ok(epoll::add(&*self.0, listener, EventData::new_u64(LISTENER + number as u64), EventFlags::IN)?)
     }
 
     /// Leaves a listener alone, or tells of it again.
     pub(super) fn heed_listener(&self, listener: &impl AsFd, number: usize, heed: bool) -> io::Result<()> {
         let flags = if heed { EventFlags::IN } else { EventFlags::empty() };
-        Ok(epoll::modify(&self.0, listener, EventData::new_u64(LISTENER + number as u64), flags)?)
+        Ok(epoll::modify(&*self.0, listener, EventData::new_u64(LISTENER + number as u64), flags)?)
     }
 
     /// Tells nothing of a listener any more.
     pub(super) fn remove(&self, listener: &impl AsFd) {
         // Refused only where it is not there.
-        let _ = epoll::delete(&self.0, listener);
+        let _ = epoll::delete(&*self.0, listener);
     }
 
     /// Tells when the bell rings.
     pub(super) fn add_bell(&self, bell: &impl AsFd) -> io::Result<()> {
-        Ok(epoll::add(&self.0, bell, EventData::new_u64(BELL), EventFlags::IN)?)
+        Ok(epoll::add(&*self.0, bell, EventData::new_u64(BELL), EventFlags::IN)?)
     }
 
-    /// The instance as the runtime waits for it.
+    /// The instance as the runtime waits for it; takes no descriptor, which there may be none of.
     #[expect(
         deprecated,
         reason = "its successor is unsafe, for types whose descriptor may change or close meanwhile; an OwnedFd keeps its"
     )]
-    pub(super) fn readable(&self) -> io::Result<AsyncFd<OwnedFd>> {
-        AsyncFd::with_interest(self.0.try_clone()?, Interest::READABLE)
+    pub(super) fn readable(&self) -> io::Result<AsyncFd<Rc<OwnedFd>>> {
+        AsyncFd::with_interest(Rc::clone(&self.0), Interest::READABLE)
     }
 
     /// Waits for events, at most for so long.
@@ -82,7 +89,7 @@ impl Poller {
             tv_sec: i64::try_from(within.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: within.subsec_nanos().into(),
         };
-        match epoll::wait(&self.0, events, Some(&timeout)) {
+        match epoll::wait(&*self.0, events, Some(&timeout)) {
             Ok((told, _)) => Ok(told),
             Err(rustix::io::Errno::INTR) => Ok(&mut []),
             Err(error) => Err(error.into()),
@@ -90,7 +97,8 @@ impl Poller {
     }
 }
 
-/// Waits for whoever has something to say, at most for so long, and gives each its turn. Says whether that was all.
+/// Waits for whoever has something to say, at most for so long, and gives each its turn. Says whether nobody had: only
+/// then is nothing left, for a listener that still has connections waiting is told of by the next wait alone.
 pub(super) fn poll(worker: &Rc<Worker>, within: Duration) -> io::Result<bool> {
     let mut events = [const { MaybeUninit::<Event>::uninit() }; AT_ONCE];
     let told = worker.poller.wait(&mut events, within)?;
@@ -108,7 +116,7 @@ pub(super) fn poll(worker: &Rc<Worker>, within: Duration) -> io::Result<bool> {
             }
         }
     }
-    Ok(count < AT_ONCE)
+    Ok(count == 0)
 }
 
 /// Gives a session its turn, if it is here; one that is away reads for itself.

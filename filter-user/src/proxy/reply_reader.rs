@@ -25,6 +25,9 @@ pub enum GarbledReply {
     /// The lines of one reply disagree.
     #[error("a reply whose lines have different codes")]
     MixedCodes,
+    /// It came before anything was asked.
+    #[error("octets that nobody had asked for")]
+    Unasked,
     /// A CR or LF that ends no line, or a NUL.
     #[error("a bare CR, LF or NUL in a reply")]
     BareControl,

@@ -173,7 +173,16 @@ pub(super) fn run(shared: Arc<Shared>, listeners: Vec<TcpListener>, mailbox: Mai
 
 /// Serves while tasks run beside, until there is something for the loop above to do.
 async fn serve_with_tasks(worker: &Rc<Worker>) -> io::Result<()> {
-    let mut poller = worker.poller.readable()?;
+    let mut poller = match worker.poller.readable() {
+        Ok(poller) => poller,
+        Err(error) => {
+            // The system has no memory for it: who is away is served a little later.
+            worker.report.accept_failed(&error);
+            worker.depart(|task| drop(spawn_local(task)));
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            return event_loop::poll(worker, Duration::ZERO).map(drop);
+        }
+    };
     let mut tick = pin!(tokio::time::sleep(worker.until_tick()));
     while worker.away.get() > 0 {
         worker.depart(|task| drop(spawn_local(task)));
@@ -181,13 +190,14 @@ async fn serve_with_tasks(worker: &Rc<Worker>) -> io::Result<()> {
             ready = poller.readable_mut() => {
                 let mut ready = ready?;
                 if event_loop::poll(worker, Duration::ZERO)? {
-                    // With fewer events than there is room for, nothing waits behind them.
                     ready.clear_ready();
                 }
             }
             () = &mut tick => return Ok(()),
             () = worker.came_back.notified() => {}
         }
+        // However many there are here, those that are away get their turn.
+        tokio::task::yield_now().await;
     }
     Ok(())
 }

@@ -69,10 +69,14 @@ impl Workers {
         Ok(Self { shared, threads })
     }
 
-    /// Whether a worker has ended by itself, which none does.
-    #[must_use]
-    pub fn one_has_died(&self) -> bool {
-        self.threads.iter().any(JoinHandle::is_finished)
+    /// Why a worker has ended by itself, which none does while all is well.
+    pub fn death(&mut self) -> Option<io::Error> {
+        let dead = self.threads.iter().position(JoinHandle::is_finished)?;
+        Some(match self.threads.swap_remove(dead).join() {
+            Ok(Ok(())) => io::Error::other("it ended without being told to"),
+            Ok(Err(error)) => error,
+            Err(_panic) => io::Error::other("it panicked"),
+        })
     }
 
     /// Takes no more connections, lets what is under way end, and waits for it.

@@ -90,6 +90,8 @@ fn a_backend_that_misbehaves_at_each_moment() {
         (Data, Hang, "DATA", "451 4.4.1"),
         (Data, Close, "DATA", "451 4.4.2"),
         (Data, say("250 2.0.0 what"), "DATA", "451 4.4"),
+        // A 250 that nobody asked for is no answer to the dot.
+        (Data, say("354 go\r\n250 2.0.0 stray"), "the end of data", "451 4.4"),
         (Data, say("554 5.7.1 not this"), "DATA", "554 5.7.1 not this"),
         (MidData, Close, "the end of data", "451 4.4.2"),
         (MidData, Reset, "the end of data", "451 4.4.2"),
@@ -116,6 +118,34 @@ fn a_backend_that_misbehaves_at_each_moment() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn one_client_that_waits_for_a_silent_backend_keeps_nobody_waiting() {
+    // It takes connections, by its queue alone, and never says a word.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let daemon = Daemon::start(&format!(
+        "--backend {} --local-domain example.test --backend-dial-timeout 30s --workers 1 --max-sessions-per-peer 1000",
+        silent.local_addr().unwrap()
+    ));
+    let mut waiting = Dialogue::open(daemon.address);
+    waiting.expect(&[("EHLO a.example", "250"), ("MAIL FROM:<a@far.example>", "250")]);
+    waiting.send("RCPT TO:<user@example.test>\r\n");
+    let began = std::time::Instant::now();
+    let crowd: Vec<_> = (0..400)
+        .map(|_| {
+            let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+            socket.set_nonblocking(true).unwrap();
+            let _ = socket.connect(&daemon.address.into());
+            socket.set_nonblocking(false).unwrap();
+            std::net::TcpStream::from(socket)
+        })
+        .collect();
+    for stream in crowd {
+        assert!(Dialogue::over(stream).reply().starts_with("220 "));
+    }
+    let took = began.elapsed();
+    assert!(took < std::time::Duration::from_secs(1), "400 banners took {took:?}");
 }
 
 #[test]

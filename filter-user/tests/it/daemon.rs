@@ -66,6 +66,14 @@ impl Daemon {
         Self::start_command(command, listen, flags)
     }
 
+    /// The same, with so many file descriptors and no more.
+    pub(crate) fn start_with_descriptors(count: u32, flags: &str) -> Self {
+        let mut command = Command::new("prlimit");
+        command.arg(format!("--nofile={count}:{count}")).arg(env!("CARGO_BIN_EXE_relaygate"));
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).process_group(0);
+        Self::start_command(command, "127.0.0.1:0", flags)
+    }
+
     fn start_command(mut command: Command, listen: &str, flags: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("log");
