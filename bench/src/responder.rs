@@ -111,7 +111,7 @@ fn accept(listener: &TcpListener, epoll: &OwnedFd, connections: &mut Slab<Connec
         Err(Errno::AGAIN | Errno::CONNABORTED | Errno::INTR) => return Ok(()),
         Err(error) => return Err(error).context("cannot accept"),
     };
-    if !send(&socket, BANNER) {
+    if !send(&socket, BANNER, false) {
         return Ok(());
     }
     let slot = connections.vacant_entry();
@@ -145,20 +145,20 @@ impl Connection {
                     let (reply, quits) = constant_reply(rest[0]);
                     // The usual case: the input is one command, its reply goes out from where it lies.
                     if replies.length == 0 && end == Some(rest.len() - 1) {
-                        return send(&self.socket, reply) && !quits;
+                        return send(&self.socket, reply, quits) && !quits;
                     }
                     if !replies.push(reply) {
                         return false;
                     }
                     if quits {
-                        send(&self.socket, replies.as_slice());
+                        send(&self.socket, replies.as_slice(), true);
                         return false;
                     }
                 }
                 self.within_line = end.is_none();
                 rest = end.map_or(&[], |end| &rest[end + 1..]);
             }
-            if !send(&self.socket, replies.as_slice()) {
+            if !send(&self.socket, replies.as_slice(), false) {
                 return false;
             }
             if input.len() < READ {
@@ -200,8 +200,10 @@ impl Replies {
     }
 }
 
-fn send(socket: &OwnedFd, bytes: &[u8]) -> bool {
-    matches!(rustix::net::send(socket, bytes, SendFlags::NOSIGNAL), Ok(sent) if sent == bytes.len())
+/// Before a close, the last reply waits for it: both leave in one packet.
+fn send(socket: &OwnedFd, bytes: &[u8], closes: bool) -> bool {
+    let flags = if closes { SendFlags::NOSIGNAL | SendFlags::MORE } else { SendFlags::NOSIGNAL };
+    matches!(rustix::net::send(socket, bytes, flags), Ok(sent) if sent == bytes.len())
 }
 
 #[cfg(test)]
