@@ -10,7 +10,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
-use rustix::time::Timespec;
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
+};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -21,8 +23,12 @@ use super::worker::Worker;
 
 /// Events that are taken before the tasks get their turn.
 const AT_ONCE: usize = 128;
+/// How often overdue sessions are looked for: how much later than its deadline a session may end.
+const TICK: Duration = Duration::from_millis(250);
 /// The bell's mark among the events.
 const BELL: u64 = u64::MAX;
+/// The ticker's.
+const TICKER: u64 = u64::MAX - 1;
 /// The listeners' mark: this and their number; everything below is the place of a session.
 const LISTENER: u64 = 1 << 32;
 
@@ -31,43 +37,54 @@ const SESSION: EventFlags = EventFlags::IN.union(EventFlags::RDHUP).union(EventF
 
 /// The epoll instance of a worker. A socket that is closed leaves it by itself (epoll(7)).
 #[derive(Debug)]
-pub(super) struct Poller(Rc<OwnedFd>);
+pub(super) struct Poller {
+    epoll: Rc<OwnedFd>,
+    /// Fires at every tick; a time-out for each wait would start and stop a timer each time.
+    ticker: OwnedFd,
+}
 
 impl Poller {
     pub(super) fn new() -> io::Result<Self> {
-        Ok(Self(Rc::new(epoll::create(CreateFlags::CLOEXEC)?)))
+        let epoll = Rc::new(epoll::create(CreateFlags::CLOEXEC)?);
+        let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
+        let ticker = timerfd_create(TimerfdClockId::Monotonic, flags)?;
+        let interval = Timespec { tv_sec: 0, tv_nsec: TICK.subsec_nanos().into() };
+        let timer = Itimerspec { it_interval: interval, it_value: interval };
+        timerfd_settime(&ticker, TimerfdTimerFlags::empty(), &timer)?;
+        epoll::add(&*epoll, &ticker, EventData::new_u64(TICKER), EventFlags::IN)?;
+        Ok(Self { epoll, ticker })
     }
 
     /// Tells of this socket's input by its place, once for each time that some comes.
     pub(super) fn add_session(&self, socket: &TcpStream, place: usize) -> io::Result<()> {
-        Ok(epoll::add(&*self.0, socket, EventData::new_u64(place as u64), SESSION)?)
+        Ok(epoll::add(&*self.epoll, socket, EventData::new_u64(place as u64), SESSION)?)
     }
 
     /// Tells once more of what this socket has already, as after a time in which nobody listened.
     pub(super) fn tell_again(&self, socket: &TcpStream, place: usize) -> io::Result<()> {
-        Ok(epoll::modify(&*self.0, socket, EventData::new_u64(place as u64), SESSION)?)
+        Ok(epoll::modify(&*self.epoll, socket, EventData::new_u64(place as u64), SESSION)?)
     }
 
     /// Tells of waiting connections, for as long as there are any.
     pub(super) fn add_listener(&self, listener: &impl AsFd, number: usize) -> io::Result<()> {
-        Ok(epoll::add(&*self.0, listener, EventData::new_u64(LISTENER + number as u64), EventFlags::IN)?)
+        Ok(epoll::add(&*self.epoll, listener, EventData::new_u64(LISTENER + number as u64), EventFlags::IN)?)
     }
 
     /// Leaves a listener alone, or tells of it again.
     pub(super) fn heed_listener(&self, listener: &impl AsFd, number: usize, heed: bool) -> io::Result<()> {
         let flags = if heed { EventFlags::IN } else { EventFlags::empty() };
-        Ok(epoll::modify(&*self.0, listener, EventData::new_u64(LISTENER + number as u64), flags)?)
+        Ok(epoll::modify(&*self.epoll, listener, EventData::new_u64(LISTENER + number as u64), flags)?)
     }
 
     /// Tells nothing of a listener any more.
     pub(super) fn remove(&self, listener: &impl AsFd) {
         // Refused only where it is not there.
-        let _ = epoll::delete(&*self.0, listener);
+        let _ = epoll::delete(&*self.epoll, listener);
     }
 
     /// Tells when the bell rings.
     pub(super) fn add_bell(&self, bell: &impl AsFd) -> io::Result<()> {
-        Ok(epoll::add(&*self.0, bell, EventData::new_u64(BELL), EventFlags::IN)?)
+        Ok(epoll::add(&*self.epoll, bell, EventData::new_u64(BELL), EventFlags::IN)?)
     }
 
     /// The instance as the runtime waits for it; takes no descriptor, which there may be none of.
@@ -76,20 +93,17 @@ impl Poller {
         reason = "its successor is unsafe, for types whose descriptor may change or close meanwhile; an OwnedFd keeps its"
     )]
     pub(super) fn readable(&self) -> io::Result<AsyncFd<Rc<OwnedFd>>> {
-        AsyncFd::with_interest(Rc::clone(&self.0), Interest::READABLE)
+        AsyncFd::with_interest(Rc::clone(&self.epoll), Interest::READABLE)
     }
 
-    /// Waits for events, at most for so long.
-    fn wait<'e>(
-        &self,
-        events: &'e mut [MaybeUninit<Event>],
-        within: Duration,
-    ) -> io::Result<&'e mut [Event]> {
-        let timeout = Timespec {
-            tv_sec: i64::try_from(within.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: within.subsec_nanos().into(),
+    /// What there is to tell, when there is something.
+    fn wait<'e>(&self, events: &'e mut [MaybeUninit<Event>], wait: Wait) -> io::Result<&'e mut [Event]> {
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let timeout = match wait {
+            Wait::UntilOneComes => None,
+            Wait::NotAtAll => Some(&at_once),
         };
-        match epoll::wait(&*self.0, events, Some(&timeout)) {
+        match epoll::wait(&*self.epoll, events, timeout) {
             Ok((told, _)) => Ok(told),
             Err(rustix::io::Errno::INTR) => Ok(&mut []),
             Err(error) => Err(error.into()),
@@ -97,16 +111,30 @@ impl Poller {
     }
 }
 
-/// Waits for whoever has something to say, at most for so long, and gives each its turn. Says whether nobody had: only
-/// then is nothing left, for a listener that still has connections waiting is told of by the next wait alone.
-pub(super) fn poll(worker: &Rc<Worker>, within: Duration) -> io::Result<bool> {
+/// How long to wait for the first event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// Until it comes; a tick is one.
+    UntilOneComes,
+    /// Not at all: the runtime waits.
+    NotAtAll,
+}
+
+/// Gives whoever has something to say its turn. Says whether nobody had: only then is nothing left, for a listener that
+/// still has connections waiting is told of by the next wait alone.
+pub(super) fn poll(worker: &Rc<Worker>, wait: Wait) -> io::Result<bool> {
     let mut events = [const { MaybeUninit::<Event>::uninit() }; AT_ONCE];
-    let told = worker.poller.wait(&mut events, within)?;
+    let told = worker.poller.wait(&mut events, wait)?;
     worker.clock.read();
     let count = told.len();
     for event in told {
         match event.data.u64() {
             BELL => worker.answer_bell(),
+            TICKER => {
+                // How many ticks there were matters to nobody.
+                let _ = rustix::io::read(&worker.poller.ticker, &mut [0u8; 8]);
+                worker.tick();
+            }
             number @ LISTENER.. => acceptor::accept_waiting(worker, number - LISTENER, count == 1),
             place => {
                 // The flags are in a packed struct: copied, not borrowed.

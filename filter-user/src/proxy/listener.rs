@@ -5,7 +5,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 
-use rustix::net::{RecvFlags, SendFlags, SocketAddrAny, SocketFlags, acceptfrom_with, recv, send, sockopt};
+use rustix::net::{SendFlags, SocketAddrAny, SocketFlags, acceptfrom_with, send, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// Connections that wait to be accepted, a socket.
@@ -101,8 +101,7 @@ fn send_flagged(socket: &impl std::os::fd::AsFd, octets: &[u8], flags: SendFlags
 
 /// Whether octets have arrived; they stay where they are.
 pub(super) fn has_talked(socket: &impl std::os::fd::AsFd) -> bool {
-    let mut octet = [0u8; 1];
-    matches!(recv(socket, &mut octet, RecvFlags::DONTWAIT | RecvFlags::PEEK), Ok((1.., _)))
+    matches!(rustix::io::ioctl_fionread(socket), Ok(1..))
 }
 
 /// Makes the coming close a reset: nothing lingers, the peer is told at once.

@@ -17,7 +17,7 @@ use super::away;
 use super::clock::Clock;
 use super::driver::{Driver, End};
 use super::envelope::Envelope;
-use super::event_loop::{self, Poller, settle};
+use super::event_loop::{self, Poller, Wait, settle};
 use super::mailbox::{Mailbox, Signal};
 use super::offer::Offer;
 use super::report::Report;
@@ -26,8 +26,6 @@ use super::shared::Shared;
 use super::turn::{Pending, Turn};
 use crate::telemetry::field;
 
-/// How often overdue sessions are looked for: how much later than its deadline a session may end.
-const TICK: Duration = Duration::from_millis(250);
 /// Octets of commands read at once.
 const READ: usize = 16 * 1024;
 /// Envelopes and buffers kept for the next session.
@@ -64,7 +62,6 @@ pub(super) struct Worker {
     pub(super) report: Report,
     pub(super) clock: Rc<Clock>,
     mailbox: Mailbox,
-    ticked: Cell<Instant>,
     drain_until: Cell<Option<Instant>>,
     /// No room for another connection: the listeners are left alone for a while.
     deaf: Cell<bool>,
@@ -101,7 +98,6 @@ impl Worker {
             report: Report::new(shared.settings.log_refusals, Rc::clone(&clock)),
             clock,
             mailbox,
-            ticked: Cell::new(Instant::now()),
             drain_until: Cell::new(None),
             deaf: Cell::new(false),
             offer: RefCell::new(Rc::new(offer)),
@@ -156,11 +152,10 @@ pub(super) fn run(shared: Arc<Shared>, listeners: Vec<TcpListener>, mailbox: Mai
     let local = LocalSet::new();
     while worker.is_serving() {
         if worker.away.get() == 0 {
-            event_loop::poll(&worker, worker.until_tick())?;
+            event_loop::poll(&worker, Wait::UntilOneComes)?;
         } else {
             local.block_on(&runtime, serve_with_tasks(&worker))?;
         }
-        worker.tick();
         worker.depart(|task| drop(local.spawn_local(task)));
     }
     let left = worker.sessions.borrow().len();
@@ -180,20 +175,18 @@ async fn serve_with_tasks(worker: &Rc<Worker>) -> io::Result<()> {
             worker.report.accept_failed(&error);
             worker.depart(|task| drop(spawn_local(task)));
             tokio::time::sleep(Duration::from_millis(5)).await;
-            return event_loop::poll(worker, Duration::ZERO).map(drop);
+            return event_loop::poll(worker, Wait::NotAtAll).map(drop);
         }
     };
-    let mut tick = pin!(tokio::time::sleep(worker.until_tick()));
-    while worker.away.get() > 0 {
+    while worker.away.get() > 0 && worker.is_serving() {
         worker.depart(|task| drop(spawn_local(task)));
         tokio::select! {
             ready = poller.readable_mut() => {
                 let mut ready = ready?;
-                if event_loop::poll(worker, Duration::ZERO)? {
+                if event_loop::poll(worker, Wait::NotAtAll)? {
                     ready.clear_ready();
                 }
             }
-            () = &mut tick => return Ok(()),
             () = worker.came_back.notified() => {}
         }
         // However many there are here, those that are away get their turn.
@@ -253,19 +246,9 @@ impl Worker {
         self.drain_until.get().is_some()
     }
 
-    /// How long until something is due besides.
-    fn until_tick(&self) -> Duration {
-        (self.ticked.get() + TICK).saturating_duration_since(Instant::now())
-    }
-
-    /// Ends what has taken too long, if it is time to look.
-    fn tick(&self) {
-        let now = Instant::now();
-        if now.duration_since(self.ticked.get()) < TICK {
-            return;
-        }
-        self.ticked.set(now);
-        self.clock.read();
+    /// Ends what has taken too long.
+    pub(super) fn tick(&self) {
+        let now = self.clock.now();
         let overdue = self.sessions.borrow().overdue(now);
         self.turn_each(&overdue, |driver, socket| driver.overdue(self, socket));
         self.report.tick();
