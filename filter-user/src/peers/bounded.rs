@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use filter_common::{PeerKey, Timestamp};
+use foldhash::quality::RandomState;
 
 /// Entries that the hand looks at to find the least: bounds the work of an insertion into a full map.
 const PASSED_BY_THE_HAND: usize = 16;
@@ -21,7 +22,7 @@ pub(super) trait Worth {
 /// One bounded map.
 #[derive(Debug)]
 pub(super) struct Bounded<V> {
-    index: HashMap<PeerKey, u32>,
+    index: HashMap<PeerKey, u32, RandomState>,
     slots: Vec<(PeerKey, V)>,
     hand: usize,
     capacity: usize,
@@ -32,7 +33,7 @@ impl<V: Worth + Default> Bounded<V> {
     fn new(capacity: usize) -> Self {
         // An index is an u32: four thousand million peers in one shard are beyond any memory.
         let capacity = capacity.clamp(1, u32::MAX as usize);
-        Self { index: HashMap::new(), slots: Vec::new(), hand: 0, capacity, forgotten: 0 }
+        Self { index: HashMap::default(), slots: Vec::new(), hand: 0, capacity, forgotten: 0 }
     }
 
     pub(super) fn get_mut(&mut self, peer: PeerKey) -> Option<&mut V> {

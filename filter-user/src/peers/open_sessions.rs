@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use filter_common::PeerKey;
+use foldhash::quality::RandomState;
 
 /// Locks side by side, so that workers rarely meet at one; a power of two.
 const SHARDS: usize = 64;
@@ -11,7 +12,7 @@ const SHARDS: usize = 64;
 /// The count. Bounded by the number of sessions in all, which the caller bounds.
 #[derive(Debug)]
 pub struct OpenSessions {
-    shards: Box<[Mutex<HashMap<PeerKey, u32>>]>,
+    shards: Box<[Mutex<HashMap<PeerKey, u32, RandomState>>]>,
     per_peer: u32,
 }
 
@@ -51,7 +52,7 @@ impl OpenSessions {
         self.of(peer).get(&peer).copied().unwrap_or(0)
     }
 
-    fn of(&self, peer: PeerKey) -> MutexGuard<'_, HashMap<PeerKey, u32>> {
+    fn of(&self, peer: PeerKey) -> MutexGuard<'_, HashMap<PeerKey, u32, RandomState>> {
         let mixed =
             peer.0.iter().fold(0usize, |mixed, byte| mixed.wrapping_mul(31).wrapping_add(usize::from(*byte)));
         // Counts are plain numbers: a panic elsewhere cannot leave one half-written.

@@ -6,6 +6,8 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use foldhash::quality::RandomState;
+
 use super::field;
 
 /// Peers that are counted one by one between two reports; the refusals of further ones are counted together.
@@ -54,7 +56,7 @@ pub struct RefusalLog {
     second_began: Instant,
     logged: u32,
     report_due: Instant,
-    counted: HashMap<IpAddr, u64>,
+    counted: HashMap<IpAddr, u64, RandomState>,
     others: u64,
 }
 
@@ -68,7 +70,7 @@ impl RefusalLog {
             second_began: now,
             logged: 0,
             report_due: now + interval,
-            counted: HashMap::with_capacity(COUNTED_PEERS),
+            counted: HashMap::with_capacity_and_hasher(COUNTED_PEERS, RandomState::default()),
             others: 0,
         }
     }
