@@ -100,7 +100,7 @@ impl Driver {
             self.session.handle_accept(service, out, worker.clock.now());
         }
         self.note_offence(worker);
-        let sent = self.send(socket, out);
+        let sent = self.send(socket, out, false);
         if self.blocked {
             Some(End::Blocked)
         } else if early {
@@ -127,19 +127,10 @@ impl Driver {
         }
     }
 
-    /// Sends what the client takes now and keeps the rest.
-    pub(super) fn send(&mut self, socket: &impl AsFd, out: &[u8]) -> io::Result<()> {
+    /// Sends what the client takes now and keeps the rest; last words wait for the close that follows.
+    pub(super) fn send(&mut self, socket: &impl AsFd, out: &[u8], are_last: bool) -> io::Result<()> {
         if !out.is_empty() {
-            let sent = send_now(socket, out)?;
-            self.replies.extend_from_slice(&out[sent..]);
-        }
-        Ok(())
-    }
-
-    /// Sends the last words, and keeps the rest; to be followed by a close.
-    pub(super) fn send_last(&mut self, socket: &impl AsFd, out: &[u8]) -> io::Result<()> {
-        if !out.is_empty() {
-            let sent = send_last(socket, out)?;
+            let sent = if are_last { send_last(socket, out) } else { send_now(socket, out) }?;
             self.replies.extend_from_slice(&out[sent..]);
         }
         Ok(())

@@ -151,14 +151,11 @@ impl Driver {
             // Who reads our last word may connect again before we have closed: it is not counted twice.
             self.seat.leave();
         }
-        let sent = match turn {
-            // Who has said QUIT says nothing more. Of others the kernel may still hold input, and would reset at the
-            // close and drop what waits for company; as it would after an offence.
-            Turn::Over(End::Closed(CloseReason::Quit)) if !self.blocked && !self.unread => {
-                self.send_last(socket, out)
-            }
-            _ => self.send(socket, out),
-        };
+        // Who has said QUIT says nothing more. Of others the kernel may still hold input, and would reset at the close and
+        // drop what waits for company; as it would after an offence.
+        let are_last =
+            matches!(turn, Turn::Over(End::Closed(CloseReason::Quit))) && !self.blocked && !self.unread;
+        let sent = self.send(socket, out, are_last);
         if sent.is_err() {
             return Turn::Over(End::HungUp);
         }

@@ -79,6 +79,16 @@ impl Dialogue {
         }
     }
 
+    /// From EHLO to the 354 of a message for a local user.
+    pub(crate) fn begin_message(&mut self) {
+        self.expect(&[
+            ("EHLO a.example", "250"),
+            ("MAIL FROM:<a@far.example>", "250"),
+            ("RCPT TO:<user@example.test>", "250"),
+            ("DATA", "354"),
+        ]);
+    }
+
     /// Everything until the other end closes, by whatever means.
     pub(crate) fn rest(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
