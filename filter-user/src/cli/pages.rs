@@ -80,7 +80,7 @@ Times have a unit (`5s`, `10m`, `24h`), rates a period (`2/s`, `6/m`, `100/h`), 
 fn configuration_page() -> String {
     let mut page = INTRODUCTION.to_owned();
     let mut heading = "";
-    for setting in TABLE {
+    for setting in TABLE.iter() {
         let row = setting.row();
         if row.heading != heading {
             heading = row.heading;

@@ -90,7 +90,10 @@ impl Given {
                 origin,
                 name: setting.row.name,
                 value: text.to_owned(),
-                expected: setting.kind.expected(),
+                expected: match setting.kind.fault(text) {
+                    Some(fault) => format!("{}; {fault}", setting.kind.expected()),
+                    None => setting.kind.expected(),
+                },
             })
         };
         match (self.texts.get(setting.row.name), setting.row.default) {

@@ -1,10 +1,12 @@
 //! The kinds of values that settings take: how each is written, its bounds and its unit. Knows no setting by name and
 //! no source.
 
+mod item;
 mod place;
 mod quantity;
 mod word;
 
+pub use item::Item;
 pub use place::{Backend, DomainName, Endpoint, Network};
 pub use quantity::{Count, Octets, PerTime, Time};
 pub use word::{Choice, File, Interface, LogFilter, Truth};
@@ -19,6 +21,10 @@ pub trait Kind: Sync {
     fn placeholder(&self) -> &'static str;
     /// What is counted, and how it is written, with an example; in error messages behind "expected".
     fn expected(&self) -> String;
+    /// What is wrong with a text that `parse` does not take, where more can be said than what was expected.
+    fn fault(&self, _text: &str) -> Option<String> {
+        None
+    }
     /// The texts that are allowed, where these are few.
     fn choices(&self) -> &'static [&'static str] {
         &[]
