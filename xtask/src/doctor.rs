@@ -40,6 +40,17 @@ const TOOLS: &[Tool] = &[
     apt("nftables", "/usr/sbin/nft", "benchmarks compare with a set in netdev ingress"),
     apt("postfix", "/usr/sbin/postfix", "the real backend of the tests, with smtp-source and smtp-sink"),
     apt("swaks", "/usr/bin/swaks", "a real client of the tests"),
+    apt("libnet-ssleay-perl", "/usr/share/doc/libnet-ssleay-perl", "swaks speaks TLS with it"),
+    apt("libauthen-sasl-perl", "/usr/share/perl5/Authen/SASL.pm", "swaks authenticates with it"),
+    apt("curl", "/usr/bin/curl", "a real client of the tests, with OAuth"),
+    apt("gsasl", "/usr/bin/gsasl", "a real client of the tests, with SCRAM and channel binding"),
+    apt("openssl", "/usr/bin/openssl", "a real TLS client of the tests"),
+    apt("nmap", "/usr/bin/nmap", "looks for an open relay in the tests"),
+    apt("dovecot-core", "/usr/sbin/dovecot", "tests authenticate against it"),
+    apt("slapd", "/usr/sbin/slapd", "a directory of the tests"),
+    apt("ldap-utils", "/usr/bin/ldapadd", "fills that directory"),
+    apt("haproxy", "/usr/sbin/haproxy", "a load balancer before relaygate, and what TLS is compared with"),
+    apt("dnsmasq-base", "/usr/sbin/dnsmasq", "answers for MX records in the tests"),
     apt("tcpdump", "/usr/bin/tcpdump", "shows the packets of a failed namespace test"),
     apt("strace", "/usr/bin/strace", "tests count system calls"),
     Tool {
@@ -159,6 +170,10 @@ fn install_packages(packages: &[&str]) -> Result<()> {
     if packages.contains(&"postfix") {
         // Without an answer, the package asks, or makes a configuration that listens on port 25.
         preseed("postfix postfix/main_mailer_type select No configuration\n")?;
+    }
+    if packages.contains(&"slapd") {
+        // The tests make their own; without an answer, the package makes a database.
+        preseed("slapd slapd/no_configuration boolean true\n")?;
     }
     run_quietly(apt_get().args(["-qq", "update"]))?;
     run_quietly(apt_get().args(["-qq", "-y", "--no-install-recommends", "install"]).args(packages))
