@@ -19,6 +19,8 @@ pub mod config;
 #[cfg(feature = "daemon")]
 pub mod control;
 #[cfg(feature = "daemon")]
+pub mod judge;
+#[cfg(feature = "daemon")]
 pub mod kernel;
 #[cfg(feature = "daemon")]
 pub mod lookup;

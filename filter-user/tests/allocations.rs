@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use filter_user::config::Config;
-use filter_user::lookup::Directory;
+use filter_user::judge::Judge;
+use filter_user::lookup::Directories;
 use filter_user::peers::LocalEnforcer;
 use filter_user::proxy::{Listening, ProxySettings, Shared, Workers};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -51,8 +52,9 @@ fn serve(mailboxes: &std::path::Path) -> (Workers, Arc<Shared>, SocketAddr) {
     let address = listening.addresses()[0];
     let enforcer = Arc::new(LocalEnforcer::new(config.limit_rate, config.max_peers));
     let settings = ProxySettings::new(&config, "127.0.0.1".to_owned(), 1);
-    let directory = Directory::from_file(mailboxes, &config.local_domains, false).unwrap();
-    let shared = Arc::new(Shared::new(&config, settings, Arc::new(directory), enforcer));
+    let directories = Directories::from_file(mailboxes, &config.local_domains, false).unwrap();
+    let judge = Arc::new(Judge::new(&config, Arc::new(directories), enforcer));
+    let shared = Arc::new(Shared::new(&config, settings, judge));
     (Workers::start(Arc::clone(&shared), listening).unwrap(), shared, address)
 }
 

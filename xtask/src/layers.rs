@@ -10,7 +10,7 @@ use crate::tree::{self, TextFile};
 const CORE: [&str; 4] = ["address", "peers", "policy", "smtp"];
 
 /// What each module of filter-user may import of ours; what is not listed, it may not.
-const MAY_IMPORT: [(&str, &[&str]); 13] = [
+const MAY_IMPORT: [(&str, &[&str]); 14] = [
     ("address", &[]),
     ("smtp", &["address"]),
     ("policy", &["address"]),
@@ -21,9 +21,21 @@ const MAY_IMPORT: [(&str, &[&str]); 13] = [
     ("fleet", &["peers", "config", "telemetry", "filter_common"]),
     ("lookup", &["address", "policy", "config", "telemetry"]),
     ("auth", &["address", "policy", "config", "telemetry"]),
+    ("judge", &["address", "smtp", "policy", "peers", "lookup", "config", "telemetry"]),
     (
         "proxy",
-        &["address", "smtp", "policy", "peers", "lookup", "auth", "config", "telemetry", "filter_common"],
+        &[
+            "address",
+            "smtp",
+            "policy",
+            "peers",
+            "lookup",
+            "judge",
+            "auth",
+            "config",
+            "telemetry",
+            "filter_common",
+        ],
     ),
     ("control", &["address", "smtp", "policy", "peers", "config", "telemetry", "filter_common"]),
     (
@@ -38,6 +50,7 @@ const MAY_IMPORT: [(&str, &[&str]); 13] = [
             "kernel",
             "fleet",
             "lookup",
+            "judge",
             "auth",
             "proxy",
             "control",

@@ -9,29 +9,29 @@ use clap::ArgMatches;
 use super::descriptors;
 use super::exit_codes::UsageError;
 use crate::config::{Config, Effective, Origin};
-use crate::lookup::Directory;
+use crate::lookup::Directories;
 
 /// Checks, and prints what would run.
 pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let (config, settings) = Config::load_shown(matches)?;
-    let directory = match &config.mailboxes {
-        Some(file) => Directory::from_file(file, &config.local_domains, config.local_part_case_sensitive)?,
-        None => Directory::none(),
+    let directories = match &config.mailboxes {
+        Some(file) => Directories::from_file(file, &config.local_domains, config.local_part_case_sensitive)?,
+        None => Directories::none(),
     };
     for interface in &config.interfaces {
         check_interface(interface)?;
     }
-    print(&mut std::io::stdout().lock(), &config, &settings, &directory).context("cannot print")?;
-    for warning in warnings(&config, &directory) {
+    print(&mut std::io::stdout().lock(), &config, &settings, &directories).context("cannot print")?;
+    for warning in warnings(&config, &directories) {
         eprintln!("warning: {warning}");
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// What is allowed but is hardly meant: in the settings, in the mailbox file, in what the system gives.
-pub fn warnings(config: &Config, directory: &Directory) -> Vec<String> {
+pub fn warnings(config: &Config, directories: &Directories) -> Vec<String> {
     let mut warnings = config.warnings();
-    if directory.is_configured() && directory.is_empty() {
+    if directories.is_configured() && directories.is_empty() {
         warnings
             .push("the mailbox file has no entries: every recipient but postmaster is refused".to_owned());
     }
@@ -60,7 +60,7 @@ fn print(
     out: &mut dyn Write,
     config: &Config,
     settings: &[Effective],
-    directory: &Directory,
+    directories: &Directories,
 ) -> std::io::Result<()> {
     writeln!(out, "relaygate {} would run with", env!("CARGO_PKG_VERSION"))?;
     let name_width = settings.iter().map(|setting| setting.name.len()).max().unwrap_or(0);
@@ -76,8 +76,8 @@ fn print(
             _ => writeln!(out, "  {name:name_width$}  {value}  ({origin})")?,
         }
     }
-    if directory.is_configured() {
-        writeln!(out, "The mailbox file has {} entries.", directory.len())?;
+    if directories.is_configured() {
+        writeln!(out, "The mailbox file has {} entries.", directories.len())?;
     }
     let home = if config.interfaces.is_empty() {
         "when connections are accepted: no interface is set".to_owned()

@@ -10,7 +10,7 @@ use clap::{Arg, ArgMatches, Command, value_parser};
 
 use crate::address::{ForwardPath, PathError, ReversePath};
 use crate::config::Config;
-use crate::lookup::Directory;
+use crate::lookup::Directories;
 use crate::policy::{Decision, Facts, Policy, Row, Step};
 use crate::smtp::reply;
 
@@ -39,12 +39,12 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         |name: &str| matches.get_one::<String>(name).with_context(|| format!("no --{name} was given"));
     let peer = *matches.get_one::<IpAddr>("peer").context("no --peer was given")?;
     let (from, to) = (bracketed(asked("from")?), bracketed(asked("to")?));
-    let directory = match &config.mailboxes {
-        Some(file) => Directory::from_file(file, &config.local_domains, config.local_part_case_sensitive)?,
-        None => Directory::none(),
+    let directories = match &config.mailboxes {
+        Some(file) => Directories::from_file(file, &config.local_domains, config.local_part_case_sensitive)?,
+        None => Directories::none(),
     };
     let policy = Policy::new(&config.policy_settings());
-    let (steps, answer) = explain(&policy, &directory, peer, &from, &to);
+    let (steps, answer) = explain(&policy, &directories, peer, &from, &to);
 
     let mut lines = vec![format!("peer    {peer}"), format!("from    {from}"), format!("to      {to}")];
     lines.extend(steps.iter().map(Step::to_string));
@@ -57,7 +57,7 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
 /// The steps, and the answer in words with the reply that a client would get.
 fn explain(
     policy: &Policy,
-    directory: &Directory,
+    directories: &Directories,
     peer: IpAddr,
     from: &str,
     to: &str,
@@ -82,7 +82,7 @@ fn explain(
         Step { row: Row::SourceRoute, fits: routed, detail: route },
     ];
     let facts = Facts { peer, local: None };
-    let (decision, further) = policy.explain(&facts, &path, |mailbox| directory.answer(mailbox));
+    let (decision, further) = policy.explain(&facts, &path, |mailbox| directories.answer(mailbox));
     steps.extend(further);
     (steps, answer(decision))
 }
@@ -126,7 +126,7 @@ mod tests {
             ..PolicySettings::default()
         });
         let peer = "192.0.2.7".parse().unwrap();
-        let (steps, answer) = explain(&policy, &Directory::none(), peer, &bracketed(from), &bracketed(to));
+        let (steps, answer) = explain(&policy, &Directories::none(), peer, &bracketed(from), &bracketed(to));
         (steps.last().map_or(0, |step| step.row.number()), answer)
     }
 
@@ -164,7 +164,7 @@ mod tests {
     fn a_source_route_is_told() {
         let policy = Policy::new(&PolicySettings::default());
         let peer = "192.0.2.7".parse().unwrap();
-        let (steps, _) = explain(&policy, &Directory::none(), peer, "<>", "<@hop.example:b@far.example>");
+        let (steps, _) = explain(&policy, &Directories::none(), peer, "<>", "<@hop.example:b@far.example>");
         assert_eq!(steps[1].to_string(), "row  2  yes  a source route: dropped, <b@far.example> is judged");
     }
 }

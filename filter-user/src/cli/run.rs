@@ -19,7 +19,8 @@ use super::{
 };
 use crate::config::{BackendAddress, Config};
 use crate::control::metrics_page;
-use crate::lookup::Directory;
+use crate::judge::Judge;
+use crate::lookup::Directories;
 use crate::proxy::{Backend, Listening, ProxySettings, Shared, Workers, boot_now};
 use crate::telemetry::label::Outcome;
 use crate::telemetry::{Metrics, field, log};
@@ -44,11 +45,11 @@ fn serve(config: Config) -> anyhow::Result<ExitCode> {
     for interface in &config.interfaces {
         check_interface(interface)?;
     }
-    let directory = Arc::new(match &config.mailboxes {
-        Some(file) => Directory::from_file(file, &config.local_domains, config.local_part_case_sensitive)?,
-        None => Directory::none(),
+    let directories = Arc::new(match &config.mailboxes {
+        Some(file) => Directories::from_file(file, &config.local_domains, config.local_part_case_sensitive)?,
+        None => Directories::none(),
     });
-    for warning in warnings(&config, &directory) {
+    for warning in warnings(&config, &directories) {
         tracing::warn!("{warning}");
     }
     if let Some(address) = config.metrics_listen {
@@ -65,12 +66,13 @@ fn serve(config: Config) -> anyhow::Result<ExitCode> {
         }
     };
     let settings = ProxySettings::new(&config, host, port);
-    let shared = Arc::new(Shared::new(&config, settings, Arc::clone(&directory), enforcement.enforcer()));
+    let judge = Arc::new(Judge::new(&config, directories, enforcement.enforcer()));
+    let shared = Arc::new(Shared::new(&config, settings, judge));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start a runtime")?;
-    let daemon = Daemon { shared, directory, enforcement, metrics: Metrics::new() };
+    let daemon = Daemon { shared, enforcement, metrics: Metrics::new() };
     let ended = runtime.block_on(daemon.run(listening, &addresses));
     // Who asks twice to stop does not wait for what the first time was waited for.
     runtime.shutdown_background();
@@ -80,7 +82,6 @@ fn serve(config: Config) -> anyhow::Result<ExitCode> {
 /// What the main thread looks after while the workers serve.
 struct Daemon {
     shared: Arc<Shared>,
-    directory: Arc<Directory>,
     enforcement: Enforcement,
     metrics: Metrics,
 }
@@ -90,7 +91,7 @@ impl Daemon {
         let mut terminate = on(SignalKind::terminate())?;
         let mut interrupt = on(SignalKind::interrupt())?;
         let mut hangup = on(SignalKind::hangup())?;
-        self.metrics.mailboxes.set(self.directory.len() as f64);
+        self.metrics.mailboxes.set(self.shared.judge.directories.len() as f64);
 
         // What is known before the first client comes is offered to it; a backend that is away keeps nobody waiting.
         let mut probe_in = match tokio::time::timeout(FIRST_PROBE, probe(&self.shared)).await {
@@ -139,8 +140,9 @@ impl Daemon {
 
     /// SIGHUP: the directory anew, whole or not at all.
     fn reload(&self) {
-        let outcome = match self.directory.reload() {
-            Ok(_) if !self.directory.is_configured() => {
+        let directories = &self.shared.judge.directories;
+        let outcome = match directories.reload() {
+            Ok(_) if !directories.is_configured() => {
                 tracing::info!("nothing to reload: no mailboxes file is set");
                 return;
             }
@@ -159,8 +161,8 @@ impl Daemon {
 
     fn keep_house(&self) {
         self.enforcement.keep_house(&self.metrics, boot_now());
-        self.metrics.peers.set(self.shared.register.len() as f64);
-        self.metrics.peers_forgotten.absolute(self.shared.register.forgotten());
+        self.metrics.peers.set(self.shared.judge.register.len() as f64);
+        self.metrics.peers_forgotten.absolute(self.shared.judge.register.forgotten());
     }
 }
 

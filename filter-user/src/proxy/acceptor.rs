@@ -61,8 +61,8 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 fn admit(worker: &Rc<Worker>, socket: OwnedFd, client: SocketAddr, bound: Option<SocketAddr>) {
     let shared = &worker.shared;
     let client = SocketAddr::new(client.ip().to_canonical(), client.port());
-    let whose = Whose { address: client.ip(), peer: shared.register.key(client.ip()) };
-    match shared.register.admit(client.ip(), worker.clock.timestamp()) {
+    let whose = Whose { address: client.ip(), peer: shared.judge.register.key(client.ip()) };
+    match shared.judge.register.admit(client.ip(), worker.clock.timestamp()) {
         Admission::Blocked => {
             reset_at_close(&socket);
             worker.report.not_served(whose, SessionRefusal::Blocked);

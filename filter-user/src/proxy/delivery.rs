@@ -6,18 +6,8 @@ use super::capabilities::KnownCapabilities;
 use super::envelope::{Envelope, Unfit};
 use super::reply_reader::{GarbledReply, OwnedReply};
 use super::true_address::TrueClient;
-use crate::policy::Grant;
+use crate::judge::Passage;
 use crate::smtp::{Answer, Reply, reply};
-
-/// Why a recipient may be handed to the backend. Nothing reaches it without one; a foreign one needs a [`Grant`], which
-/// only a restriction that matched can make.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Passage {
-    /// It is local.
-    Route,
-    /// It is not, and the session may relay.
-    Relay(Grant),
-}
 
 /// What the backend, or we in its place, say to the client.
 #[derive(Debug)]

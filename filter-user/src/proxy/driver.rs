@@ -65,7 +65,7 @@ impl Driver {
         seat: Seat,
     ) -> Self {
         let offer = worker.offer();
-        let granted = worker.shared.policy.grant(&Facts { peer: client.ip(), local }).is_some();
+        let granted = worker.shared.judge.policy.grant(&Facts { peer: client.ip(), local }).is_some();
         let opened = worker.clock.now();
         let session = Session::new(offer.service(granted), opened);
         worker.report.session_opened();
@@ -108,6 +108,11 @@ impl Driver {
         } else {
             sent.err().map(|_| End::HungUp)
         }
+    }
+
+    /// What the policy is told of this session.
+    pub(super) fn facts(&self) -> Facts {
+        Facts { peer: self.client.ip(), local: self.local }
     }
 
     /// Whose session this is.

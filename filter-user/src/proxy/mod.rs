@@ -11,7 +11,6 @@ mod delivery;
 mod driver;
 mod envelope;
 mod event_loop;
-mod judge;
 mod listener;
 mod mailbox;
 mod offer;

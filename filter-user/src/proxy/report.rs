@@ -12,14 +12,14 @@ use filter_common::{PeerKey, Sanction, Timestamp};
 
 use super::backend::BackendError;
 use super::clock::Clock;
-use super::delivery::{Passage, Word};
+use super::delivery::Word;
 use super::driver::End;
 use super::envelope::Envelope;
-use super::judge::Judgement;
 use crate::address::ForwardPath;
+use crate::judge::{Judgement, Passage};
 use crate::peers::{Strike, Struck};
 use crate::policy::{Decision, Prohibition};
-use crate::smtp::{BoundsReached, CloseReason, Offence, RcptCommand, Session};
+use crate::smtp::{BoundsReached, CloseReason, Offence, Session};
 use crate::telemetry::label::{
     BackendFailure, Bound, Label as _, MessageOutcome, RecipientOutcome, SanctionKind, SessionEnd,
     SessionRefusal, StrikeKind, TimeoutKind,
@@ -151,7 +151,7 @@ impl Report {
         &self,
         whose: Whose,
         sender: &str,
-        rcpt: &RcptCommand<'_>,
+        path: &ForwardPath<'_>,
         judgement: &Judgement<'_>,
     ) {
         let outcome = match judgement.decision {
@@ -167,7 +167,7 @@ impl Report {
             tracing::info!(
                 { field::PEER } = %whose.address,
                 { field::REVERSE_PATH } = sender,
-                { field::FORWARD_PATH } = forward_path(&rcpt.path),
+                { field::FORWARD_PATH } = forward_path(path),
                 { field::DECISION } = %judgement.decision,
                 { field::DISGUISED } = judgement.disguise.map(tracing::field::display),
                 "recipient refused"

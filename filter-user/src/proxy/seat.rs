@@ -21,7 +21,7 @@ pub(super) struct Seat {
 impl Seat {
     /// Takes a place, if there is one.
     pub(super) fn take(shared: &Arc<Shared>, client: IpAddr, peer: PeerKey) -> Result<Self, SessionRefusal> {
-        let of_peer = !shared.register.is_allowed(client);
+        let of_peer = !shared.judge.register.is_allowed(client);
         let mut seat = Self { shared: Arc::clone(shared), peer, of_peer, taken: false };
         seat.try_take().map(|()| seat)
     }

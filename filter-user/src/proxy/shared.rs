@@ -1,4 +1,4 @@
-//! What all workers share: the rules, the register of peers, the bounds over all sessions, and the way to reach every
+//! What all workers share: the judge, the bounds over all sessions, and the way to reach every
 //! worker's sessions. Nothing here is locked for longer than one look.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,9 +11,8 @@ use super::backend::BackendSettings;
 use super::capabilities::KnownCapabilities;
 use super::mailbox::{Address, Signal};
 use crate::config::Config;
-use crate::lookup::Directory;
-use crate::peers::{Enforcer, OpenSessions, Register};
-use crate::policy::Policy;
+use crate::judge::Judge;
+use crate::peers::OpenSessions;
 use crate::smtp::{Deadlines, Limits};
 
 /// How the proxy serves.
@@ -44,12 +43,8 @@ pub struct ProxySettings {
 pub struct Shared {
     /// How to serve.
     pub settings: ProxySettings,
-    /// Who may send to whom.
-    pub policy: Policy,
-    /// Who is here.
-    pub directory: Arc<Directory>,
-    /// Who did what.
-    pub register: Register,
+    /// Who may send to whom, and who did what.
+    pub judge: Arc<Judge>,
     /// How many sessions each peer has.
     pub open_sessions: OpenSessions,
     /// What the backend can do.
@@ -87,25 +82,10 @@ impl ProxySettings {
 impl Shared {
     /// Nobody is served yet.
     #[must_use]
-    pub fn new(
-        config: &Config,
-        settings: ProxySettings,
-        directory: Arc<Directory>,
-        enforcer: Arc<dyn Enforcer>,
-    ) -> Self {
-        let register = Register::new(
-            config.ladder(),
-            config.strike_weights,
-            config.peer_prefixes,
-            &config.allow,
-            config.max_peers,
-            enforcer,
-        );
+    pub fn new(config: &Config, settings: ProxySettings, judge: Arc<Judge>) -> Self {
         Self {
             settings,
-            policy: Policy::new(&config.policy_settings()),
-            directory,
-            register,
+            judge,
             open_sessions: OpenSessions::new(u32::try_from(config.max_sessions_per_peer).unwrap_or(u32::MAX)),
             capabilities: KnownCapabilities::default(),
             sessions: AtomicUsize::new(0),

@@ -3,7 +3,6 @@
 
 use filter_common::Sanction;
 
-use super::judge::strike_of;
 use super::report::Whose;
 use super::worker::Worker;
 use crate::peers::Strike;
@@ -17,7 +16,9 @@ impl Worker {
             return false;
         }
         let now = self.clock.timestamp();
-        let Some(struck) = self.shared.register.strike(whose.address, strike, now) else { return false };
+        let Some(struck) = self.shared.judge.register.strike(whose.address, strike, now) else {
+            return false;
+        };
         self.report.struck(whose, strike, struck, now);
         let blocked = matches!(struck.sanction, Sanction::Blocked { .. });
         if blocked && struck.escalated {
@@ -30,5 +31,16 @@ impl Worker {
     pub(super) fn note_offence(&self, whose: Whose, offence: Offence, granted: bool) -> bool {
         self.report.offence(whose, offence);
         self.strike(whose, strike_of(offence), granted)
+    }
+}
+
+/// What an offence against the protocol counts as.
+fn strike_of(offence: Offence) -> Strike {
+    match offence {
+        Offence::EarlyTalker
+        | Offence::NotSmtp
+        | Offence::TooManyErrors
+        | Offence::BareNewline
+        | Offence::LineTooLong => Strike::ProtocolAbuse,
     }
 }

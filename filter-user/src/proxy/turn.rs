@@ -7,12 +7,12 @@ use std::rc::Rc;
 
 use rustix::net::{RecvFlags, recv};
 
-use super::delivery::Passage;
 use super::driver::{Driver, End};
 use super::envelope::Envelope;
-use super::judge::{Outcome, judge};
 use super::worker::Worker;
-use crate::policy::Facts;
+use crate::address::ForwardPath;
+use crate::judge::{Judgement, Outcome, Passage};
+use crate::peers::Strike;
 use crate::smtp::{Answer, CloseReason, Next, Question, reply};
 use crate::telemetry::label::TimeoutKind;
 
@@ -222,28 +222,39 @@ impl Driver {
             }
             Question::Reset => self.end_transaction(),
             Question::Rcpt(rcpt) => {
-                let facts = Facts { peer: self.client.ip(), local: self.local };
-                let judgement = judge(&worker.shared, &facts, &rcpt.path);
-                let (refusal, strike) = match judgement.outcome {
+                let judgement = worker.shared.judge.judge(&self.facts(), &rcpt.path);
+                return match judgement.outcome {
                     Outcome::Pass(passage) => {
                         let ours = matches!(passage, Passage::Route);
                         self.envelope(worker).address_to(rcpt, ours);
-                        return Err(Pending::Recipient(passage));
+                        Err(Pending::Recipient(passage))
                     }
-                    Outcome::Refuse(refusal, strike) => (refusal, strike),
+                    Outcome::Refuse(refusal, strike) => {
+                        self.note_refusal(worker, &rcpt.path, &judgement, strike);
+                        Ok(Answer::Refuse(refusal))
+                    }
                 };
-                let sender = self.envelope.as_ref().map_or("", |envelope| envelope.sender());
-                worker.report.refused(self.whose(), sender, rcpt, &judgement);
-                if let Some(strike) = strike {
-                    self.blocked |= worker.strike(self.whose(), strike, self.granted);
-                }
-                return Ok(Answer::Refuse(refusal));
             }
             Question::Data => return Err(Pending::Data),
             // Asked while data is pumped, and answered there.
             Question::EndOfData => return Ok(Answer::Refuse(reply::BACKEND_LOST)),
         }
         Ok(Answer::Accept)
+    }
+
+    /// A recipient may not pass: tells of it, and counts what it is.
+    fn note_refusal(
+        &mut self,
+        worker: &Worker,
+        path: &ForwardPath<'_>,
+        judgement: &Judgement<'_>,
+        strike: Option<Strike>,
+    ) {
+        let sender = self.envelope.as_ref().map_or("", |envelope| envelope.sender());
+        worker.report.refused(self.whose(), sender, path, judgement);
+        if let Some(strike) = strike {
+            self.blocked |= worker.strike(self.whose(), strike, self.granted);
+        }
     }
 
     fn envelope(&mut self, worker: &Worker) -> &mut Envelope {

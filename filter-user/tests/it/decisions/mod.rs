@@ -9,7 +9,7 @@ mod properties;
 use std::net::{IpAddr, SocketAddr};
 
 use filter_user::address::{ForwardPath, Mailbox};
-use filter_user::lookup::Directory;
+use filter_user::lookup::Directories;
 use filter_user::policy::explain::Row;
 use filter_user::policy::{DirectoryAnswer, Facts, Policy, PolicySettings};
 
@@ -36,7 +36,7 @@ fn a_mailbox_file_is_a_directory() {
 /// What a `settings:` line makes.
 struct Scene {
     policy: Policy,
-    directory: Directory,
+    directory: Directories,
 }
 
 impl Scene {
@@ -58,11 +58,11 @@ impl Scene {
                 unknown => panic!("no such setting: {unknown}"),
             }
         }
-        let directory = mailboxes.map_or_else(Directory::none, |mailboxes| {
+        let directory = mailboxes.map_or_else(Directories::none, |mailboxes| {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("mailboxes");
             std::fs::write(&path, mailboxes).unwrap();
-            Directory::from_file(path, &settings.local_domains, case_sensitive).unwrap()
+            Directories::from_file(path, &settings.local_domains, case_sensitive).unwrap()
         });
         Self { policy: Policy::new(&settings), directory }
     }

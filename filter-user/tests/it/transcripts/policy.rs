@@ -1,7 +1,7 @@
 //! Who decides in the transcripts: the real policy and a real directory, made of the settings line. No second rendering
 //! of the rules; only which reply a decision gets is written again, because `proxy::judge` is not public.
 
-use filter_user::lookup::Directory;
+use filter_user::lookup::Directories;
 use filter_user::policy::{Decision, DirectoryAnswer, Facts, Policy, PolicySettings};
 use filter_user::smtp::reply::{DIRECTORY_UNAVAILABLE, RELAYING_PROHIBITED, UNKNOWN_RECIPIENT};
 use filter_user::smtp::{Answer, RcptCommand};
@@ -11,7 +11,7 @@ use super::script::Settings;
 /// What judges the recipients of one transcript.
 pub(super) struct Judge {
     policy: Policy,
-    directory: Directory,
+    directory: Directories,
     /// A file is read before anything else and never away; this stands for a directory that can be.
     away: bool,
     facts: Facts,
@@ -27,11 +27,11 @@ impl Judge {
             relay_networks: settings.relay.clone(),
             never_relay: settings.never.clone(),
         });
-        let directory = settings.mailboxes.as_ref().map_or_else(Directory::none, |mailboxes| {
+        let directory = settings.mailboxes.as_ref().map_or_else(Directories::none, |mailboxes| {
             let folder = tempfile::tempdir().expect("a test may make a folder");
             let path = folder.path().join("mailboxes");
             std::fs::write(&path, mailboxes.join("\n")).expect("a test may write into its folder");
-            Directory::from_file(path, &settings.local, false)
+            Directories::from_file(path, &settings.local, false)
                 .expect("the mailboxes of a transcript are some")
         });
         let facts = Facts { peer: settings.client, local: None };

@@ -11,7 +11,7 @@ use crate::policy::DirectoryAnswer;
 
 /// What knows the local recipients, or nothing. Shared by all workers; an answer takes no lock.
 #[derive(Debug, Default)]
-pub struct Directory {
+pub struct Directories {
     source: Option<Source>,
 }
 
@@ -23,7 +23,7 @@ struct Source {
     current: ArcSwap<MailboxFile>,
 }
 
-impl Directory {
+impl Directories {
     /// No directory: every answer is [`DirectoryAnswer::NotAsked`].
     #[must_use]
     pub fn none() -> Self {
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn without_a_directory_nothing_was_asked() {
-        let directory = Directory::none();
+        let directory = Directories::none();
         assert_eq!(directory.answer(&mailbox("user")), DirectoryAnswer::NotAsked);
         assert!(!directory.is_configured() && directory.is_empty());
         assert_eq!(directory.reload().unwrap(), 0);
@@ -106,7 +106,7 @@ mod tests {
         let path = folder.path().join("mailboxes");
         let domains = ["example.org".to_owned()];
         std::fs::write(&path, "old\nboth\n").unwrap();
-        let directory = Directory::from_file(&path, &domains, false).unwrap();
+        let directory = Directories::from_file(&path, &domains, false).unwrap();
         let answers = || ["old", "both", "new"].map(|name| directory.answer(&mailbox(name)));
         use DirectoryAnswer::{Known, Unknown};
         assert_eq!((directory.len(), answers()), (2, [Known, Known, Unknown]));
