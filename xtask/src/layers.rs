@@ -3,6 +3,7 @@
 
 use anyhow::bail;
 
+use crate::proofs;
 use crate::rust_source::{self, Named};
 use crate::tree::{self, TextFile};
 
@@ -106,10 +107,6 @@ const NOT_IN_THE_CORE: [&str; 15] = [
 /// The same, as it is called on a value.
 const NOT_CALLED_IN_THE_CORE: &str = ".elapsed(";
 
-/// The one function of `Grant` that makes one, and where it is called: so many times, once for each restriction that
-/// can match. Whoever adds a restriction adds to this number, and whoever reviews it sees that.
-const MAKES_A_GRANT: (&str, &str, usize) = ("Grant::new", "filter-user/src/policy/restrictions/mod.rs", 1);
-
 /// What the XDP program may name outside of itself.
 const KERNEL_CRATES: [&str; 4] = ["aya_ebpf", "aya_log_ebpf", "core", "filter_common"];
 
@@ -145,7 +142,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         files.extend(tree::text_files(folder)?.into_iter().filter(|file| is_code(&file.path)));
     }
     faults.extend(files.iter().flat_map(faults_of));
-    faults.extend(fault_of_grants(&files));
+    faults.extend(proofs::faults(&files));
     if !faults.is_empty() {
         bail!("the layers do not hold:\n  {}", faults.join("\n  "));
     }
@@ -178,30 +175,6 @@ fn faults_of(file: &TextFile) -> Vec<String> {
         faults.extend(calls.map(|(number, _)| {
             format!("{}:{number}: the core asks no clock ({NOT_CALLED_IN_THE_CORE}))", file.path)
         }));
-    }
-    faults
-}
-
-/// Whether grants are made anywhere but where they may be, or in more places.
-fn fault_of_grants(files: &[TextFile]) -> Vec<String> {
-    let (maker, place, wanted) = MAKES_A_GRANT;
-    let (mut faults, mut found) = (Vec::new(), 0);
-    for file in files {
-        let code = rust_source::without_tests(&rust_source::code(&file.text));
-        for call in rust_source::paths(&code) {
-            let segments: Vec<&str> = call.segments.iter().map(String::as_str).collect();
-            if !names(&segments, maker) {
-                continue;
-            }
-            found += 1;
-            if file.path != place {
-                faults.push(format!("{}:{}: only {place} makes a grant ({maker})", file.path, call.line));
-            }
-        }
-    }
-    if found != wanted {
-        faults
-            .push(format!("{place}: {maker} is named {found} times in the tree, and {wanted} are reviewed"));
     }
     faults
 }
@@ -283,7 +256,7 @@ fn sibling<'a>(modules: &[String], segments: &[&'a str]) -> Option<&'a str> {
 }
 
 /// Whether the path holds these segments in a row: from its begin if they begin with `std`, else anywhere.
-fn names(segments: &[&str], wanted: &str) -> bool {
+pub(crate) fn names(segments: &[&str], wanted: &str) -> bool {
     let wanted: Vec<&str> = wanted.split("::").collect();
     if wanted[0] == "std" {
         segments.starts_with(&wanted)
@@ -373,28 +346,6 @@ mod tests {
                 }
                 _ => panic!("{path}: {text}: wanted {wanted:?}, found {faults:?}"),
             }
-        }
-    }
-
-    #[test]
-    fn grants_are_counted_wherever_they_are_made() {
-        let (_, place, _) = MAKES_A_GRANT;
-        let file = |path: &str, text: &str| TextFile { path: path.to_owned(), text: text.to_owned() };
-        let one = "fn f() { Ok(Grant::new(GrantReason::ClientNetwork)) }";
-        let tested = format!("{one}\n#[cfg(test)]\nmod tests {{ fn g() {{ Grant::new(r) }} }}");
-        let rows = [
-            (vec![file(place, &tested)], ""),
-            (vec![file(place, "")], "named 0 times"),
-            (vec![file(place, &format!("{one} {one}"))], "named 2 times"),
-            (
-                vec![file(place, one), file("filter-user/src/policy/decision.rs", one)],
-                "filter-user/src/policy/decision.rs:1: only",
-            ),
-        ];
-        for (files, wanted) in rows {
-            let faults = fault_of_grants(&files).join("\n");
-            assert_eq!(faults.is_empty(), wanted.is_empty(), "{faults}");
-            assert!(faults.contains(wanted), "{faults}");
         }
     }
 }

@@ -7,6 +7,7 @@ mod doctor;
 mod ebpf;
 mod layers;
 mod process;
+mod proofs;
 mod rust_source;
 mod test;
 mod tidy;

@@ -70,7 +70,7 @@ fn explain(
     let path = match whole(ForwardPath::parse(to.as_bytes(), smtputf8)) {
         Ok(path) => path,
         Err(error) => {
-            let step = Step { row: Row::Syntax, fits: true, detail: error.to_string() };
+            let step = Step { row: Row::Syntax, fits: true, detail: error.to_string(), line: None };
             return (vec![step], format!("501 5.1.3 the recipient is no path: {error}"));
         }
     };
@@ -78,10 +78,10 @@ fn explain(
     let route =
         if routed { format!("dropped, <{}> is judged", path.text()) } else { "there is none".to_owned() };
     let mut steps = vec![
-        Step { row: Row::Syntax, fits: false, detail: format!("{to} is a path") },
-        Step { row: Row::SourceRoute, fits: routed, detail: route },
+        Step { row: Row::Syntax, fits: false, detail: format!("{to} is a path"), line: None },
+        Step { row: Row::SourceRoute, fits: routed, detail: route, line: None },
     ];
-    let facts = Facts { peer, local: None };
+    let facts = Facts::of_connection(peer, None);
     let (decision, further) = policy.explain(&facts, &path, |mailbox| directories.answer(mailbox));
     steps.extend(further);
     (steps, answer(decision))
@@ -122,7 +122,7 @@ mod tests {
         let policy = Policy::new(&PolicySettings {
             local_domains: vec!["example.org".to_owned()],
             reroute: true,
-            relay_networks: vec!["10.0.0.0/8".parse().unwrap()],
+            relay_networks: vec!["10.0.0.0/8".parse::<ipnet::IpNet>().unwrap().into()],
             ..PolicySettings::default()
         });
         let peer = "192.0.2.7".parse().unwrap();

@@ -132,8 +132,12 @@ impl Config {
             local_domains: self.local_domains.clone(),
             own_addresses: self.own_addresses.clone(),
             reroute: self.reroute,
-            relay_networks: self.relay_networks.clone(),
             never_relay: self.never_relay.clone(),
+            local_part_case_sensitive: self.local_part_case_sensitive,
+            relay_authenticated: true,
+            relay_client_certificate: true,
+            relay_networks: self.relay_networks.iter().copied().map(Into::into).collect(),
+            ..PolicySettings::default()
         }
     }
 

@@ -69,7 +69,7 @@ impl Judge {
 
     /// Judges one recipient.
     #[must_use]
-    pub fn judge<'a>(&self, facts: &Facts, path: &ForwardPath<'a>) -> Judgement<'a> {
+    pub fn judge<'a>(&self, facts: &Facts<'_>, path: &ForwardPath<'a>) -> Judgement<'a> {
         let placement = self.policy.place(path);
         let said = match placement.asks_directory() {
             Some(mailbox) => self.directories.answer(&mailbox),

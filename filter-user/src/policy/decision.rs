@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::explain::{Observer, Row};
 use super::placement::{Place, Placement};
+use super::restrictions::Asked;
 use super::{Facts, Grant, Policy};
 
 /// What a directory said of a mailbox.
@@ -85,7 +86,7 @@ impl Policy {
     /// [`Policy::decide`], watched.
     pub(super) fn decide_observed(
         &self,
-        facts: &Facts,
+        facts: &Facts<'_>,
         placement: &Placement<'_>,
         said: DirectoryAnswer,
         observer: &mut impl Observer,
@@ -96,7 +97,7 @@ impl Policy {
                 observer.look(Row::Disguised, false, || {
                     format!("<{}> is not of a local domain, so rows 4 to 8 do not fit", mailbox.text)
                 });
-                return match self.restrictions.grant(facts, observer) {
+                return match self.restrictions.grant(facts, Asked::ForSender(facts.sender), observer) {
                     Ok(grant) => Decision::Relay(grant),
                     Err(prohibition) => Decision::Prohibited(prohibition),
                 };

@@ -59,6 +59,52 @@ impl Row {
     }
 }
 
+/// A setting that makes a step what it is, and which of its values, counted from 0 as they were given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Line {
+    /// `reroute`
+    Reroute,
+    /// `never-relay`
+    NeverRelay(usize),
+    /// `relay-authenticated`
+    RelayAuthenticated,
+    /// `sender-login` and what `sender-logins` names, in this order.
+    SenderLogin(usize),
+    /// `relay-client-certificate`
+    RelayClientCertificate,
+    /// `tls-client-name`
+    TlsClientName(usize),
+    /// `relay-internal-address`
+    RelayInternalAddress(usize),
+    /// `relay-network`
+    RelayNetwork(usize),
+}
+
+/// Why a row fits, or does not.
+#[derive(Debug)]
+pub(super) struct Detail {
+    text: String,
+    line: Option<Line>,
+}
+
+impl From<String> for Detail {
+    fn from(text: String) -> Self {
+        Self { text, line: None }
+    }
+}
+
+impl From<&str> for Detail {
+    fn from(text: &str) -> Self {
+        text.to_owned().into()
+    }
+}
+
+impl From<(String, Line)> for Detail {
+    fn from((text, line): (String, Line)) -> Self {
+        Self { text, line: Some(line) }
+    }
+}
+
 /// One row that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
@@ -68,6 +114,8 @@ pub struct Step {
     pub fits: bool,
     /// Why, or why not.
     pub detail: String,
+    /// The line of the configuration that makes it so, if one does.
+    pub line: Option<Line>,
 }
 
 impl fmt::Display for Step {
@@ -80,7 +128,7 @@ impl fmt::Display for Step {
 /// Who is shown each row as it is looked at.
 pub(super) trait Observer {
     /// `detail` is only called by who keeps it.
-    fn look(&mut self, row: Row, fits: bool, detail: impl FnOnce() -> String);
+    fn look<D: Into<Detail>>(&mut self, row: Row, fits: bool, detail: impl FnOnce() -> D);
 }
 
 /// Nobody: the way of real mail.
@@ -88,12 +136,13 @@ pub(super) struct Unobserved;
 
 impl Observer for Unobserved {
     #[inline(always)]
-    fn look(&mut self, _: Row, _: bool, _: impl FnOnce() -> String) {}
+    fn look<D: Into<Detail>>(&mut self, _: Row, _: bool, _: impl FnOnce() -> D) {}
 }
 
 impl Observer for Vec<Step> {
-    fn look(&mut self, row: Row, fits: bool, detail: impl FnOnce() -> String) {
-        self.push(Step { row, fits, detail: detail() });
+    fn look<D: Into<Detail>>(&mut self, row: Row, fits: bool, detail: impl FnOnce() -> D) {
+        let Detail { text, line } = detail().into();
+        self.push(Step { row, fits, detail: text, line });
     }
 }
 
@@ -102,7 +151,7 @@ impl Policy {
     /// placement needs one. The last step is the row that fits.
     pub fn explain(
         &self,
-        facts: &Facts,
+        facts: &Facts<'_>,
         path: &ForwardPath<'_>,
         answer: impl FnOnce(&Mailbox<'_>) -> DirectoryAnswer,
     ) -> (Decision, Vec<Step>) {
@@ -116,6 +165,8 @@ impl Policy {
 
 #[cfg(test)]
 mod tests {
+    use ipnet::IpNet;
+
     use super::*;
     use crate::address::Domain;
     use crate::policy::PolicySettings;
@@ -125,10 +176,11 @@ mod tests {
         let policy = Policy::new(&PolicySettings {
             local_domains: vec!["example.org".to_owned()],
             reroute: true,
-            relay_networks: vec!["10.0.0.0/8".parse().unwrap()],
+            relay_networks: vec!["10.0.0.0/8".parse::<IpNet>().unwrap().into()],
+            never_relay: vec!["198.51.100.0/24".parse().unwrap(), "203.0.113.0/24".parse().unwrap()],
             ..PolicySettings::default()
         });
-        let facts = Facts { peer: "192.0.2.7".parse().unwrap(), local: None };
+        let facts = Facts::of_connection("192.0.2.7".parse().unwrap(), None);
         let path = ForwardPath::Mailbox(Mailbox {
             local_part: "victim",
             domain: Domain::Name("far.example"),
@@ -146,10 +198,14 @@ mod tests {
                  <victim@far.example> is not of a local domain, so rows 4 to 8 do not fit",
                 "row  9  no   not ours, peer on the never-list or reroute off: \
                  reroute is on, and peer 192.0.2.7 is not on the never-list",
-                "row 10  no   not ours, the session has a grant: peer 192.0.2.7 is in no client network",
+                "row 10  no   not ours, the session has a grant: not authenticated; no client certificate; \
+                 the address connected to is not known; peer 192.0.2.7 is in no client network",
                 "row 11  yes  not ours, no grant: no restriction lets this session relay",
             ]
         );
+        let facts = Facts::of_connection("203.0.113.9".parse().unwrap(), None);
+        let (_, steps) = policy.explain(&facts, &path, |_| DirectoryAnswer::NotAsked);
+        assert_eq!(steps.last().and_then(|step| step.line), Some(Line::NeverRelay(1)));
     }
 
     #[test]

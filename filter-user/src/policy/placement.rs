@@ -59,7 +59,7 @@ impl Policy {
     ) -> Placement<'a> {
         let mailbox = match path {
             ForwardPath::Postmaster => {
-                observer.look(Row::Postmaster, true, || "<postmaster> without a domain".to_owned());
+                observer.look(Row::Postmaster, true, || "<postmaster> without a domain");
                 return Placement { place: Place::Postmaster };
             }
             ForwardPath::Mailbox(mailbox) => *mailbox,

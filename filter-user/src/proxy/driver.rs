@@ -65,7 +65,7 @@ impl Driver {
         seat: Seat,
     ) -> Self {
         let offer = worker.offer();
-        let granted = worker.shared.judge.policy.grant(&Facts { peer: client.ip(), local }).is_some();
+        let granted = worker.shared.judge.policy.grant(&Facts::of_connection(client.ip(), local)).is_some();
         let opened = worker.clock.now();
         let session = Session::new(offer.service(granted), opened);
         worker.report.session_opened();
@@ -111,8 +111,9 @@ impl Driver {
     }
 
     /// What the policy is told of this session.
-    pub(super) fn facts(&self) -> Facts {
-        Facts { peer: self.client.ip(), local: self.local }
+    pub(super) fn facts(&self) -> Facts<'_> {
+        let sender = self.envelope.as_ref().map(|envelope| envelope.sender_parts());
+        Facts { sender, ..Facts::of_connection(self.client.ip(), self.local) }
     }
 
     /// Whose session this is.

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use super::capabilities::Capabilities;
 use crate::address::{Domain, ForwardPath, Mailbox, ReversePath};
+use crate::policy::Sender;
 use crate::policy::domain_set::canonical;
 use crate::smtp::{Hello, MailCommand, RcptCommand};
 
@@ -14,6 +15,8 @@ pub(super) struct Envelope {
     helo: String,
     extended: bool,
     sender: String,
+    /// Where the sender's domain begins.
+    sender_domain: usize,
     ret: String,
     envid: String,
     size: Option<u64>,
@@ -51,7 +54,10 @@ impl Envelope {
     pub(super) fn begin(&mut self, mail: &MailCommand<'_>) {
         match mail.path {
             ReversePath::Null => self.sender.clear(),
-            ReversePath::Mailbox(mailbox) => set(&mut self.sender, mailbox.text),
+            ReversePath::Mailbox(mailbox) => {
+                set(&mut self.sender, mailbox.text);
+                self.sender_domain = mailbox.local_part.len() + 1;
+            }
         }
         set(&mut self.ret, mail.ret.unwrap_or_default());
         set(&mut self.envid, mail.envid.unwrap_or_default());
@@ -94,6 +100,18 @@ impl Envelope {
     #[must_use]
     pub(super) fn sender(&self) -> &str {
         &self.sender
+    }
+
+    /// The sender, as the policy asks for it.
+    #[must_use]
+    pub(super) fn sender_parts(&self) -> Sender<'_> {
+        match (self.sender.get(..self.sender_domain.saturating_sub(1)), self.sender.get(self.sender_domain..))
+        {
+            (Some(local_part), Some(domain)) if !self.sender.is_empty() => {
+                Sender::Mailbox { local_part, domain }
+            }
+            _ => Sender::Null,
+        }
     }
 
     /// The recipient in question.
@@ -211,10 +229,17 @@ mod tests {
     }
 
     #[test]
-    fn the_null_reverse_path_stays_null_in_a_used_envelope() {
+    fn the_sender_is_the_last_that_was_given() {
         let mut envelope = Envelope::default();
         envelope.begin(&mail(ReversePath::Mailbox(mailbox("a@far.example"))));
         envelope.begin(&MailCommand { eight_bit: false, ret: None, envid: None, ..mail(ReversePath::Null) });
         assert_eq!(envelope.mail_command(&Capabilities::default()).unwrap(), "MAIL FROM:<>\r\n");
+        assert_eq!(envelope.sender_parts(), Sender::Null);
+        let mailbox =
+            Mailbox { local_part: "\"a@b\"", domain: Domain::General("x:y@z"), text: "\"a@b\"@[x:y@z]" };
+        envelope.begin(&mail(ReversePath::Mailbox(mailbox)));
+        let parts = Sender::Mailbox { local_part: "\"a@b\"", domain: "[x:y@z]" };
+        assert_eq!(envelope.sender_parts(), parts);
+        assert_eq!(Sender::of(&ReversePath::Mailbox(mailbox)), parts);
     }
 }

@@ -2,9 +2,15 @@
 
 use std::fmt;
 
-/// The restriction that matched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The restriction that matched. Where several do, the first of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum GrantReason {
+    /// The client has authenticated.
+    Authenticated,
+    /// The client has shown a certificate that an authority which we trust has signed.
+    ClientCertificate,
+    /// The client has connected to one of the internal addresses.
+    InternalAddress,
     /// The peer is in one of the client networks.
     ClientNetwork,
 }
@@ -14,6 +20,9 @@ impl GrantReason {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Authenticated => "authenticated",
+            Self::ClientCertificate => "client certificate",
+            Self::InternalAddress => "internal address",
             Self::ClientNetwork => "client network",
         }
     }

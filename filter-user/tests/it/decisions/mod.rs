@@ -8,10 +8,13 @@ mod properties;
 
 use std::net::{IpAddr, SocketAddr};
 
-use filter_user::address::{ForwardPath, Mailbox};
+use filter_user::address::{ForwardPath, Mailbox, ReversePath};
 use filter_user::lookup::Directories;
 use filter_user::policy::explain::Row;
-use filter_user::policy::{DirectoryAnswer, Facts, Policy, PolicySettings};
+use filter_user::policy::{
+    ClientCertificate, ClientNetwork, DirectoryAnswer, Facts, InternalAddress, Login, Policy, PolicySettings,
+    Sender, SenderLogin, SenderPattern,
+};
 
 #[test]
 fn recipients_of_ours_are_routed_as_the_directory_says() {
@@ -29,6 +32,11 @@ fn others_are_relayed_for_who_has_a_grant_alone() {
 }
 
 #[test]
+fn each_restriction_grants_what_it_says_and_no_more() {
+    run("restrictions.rows", include_str!("restrictions.rows"));
+}
+
+#[test]
 fn a_mailbox_file_is_a_directory() {
     run("mailbox_file.rows", include_str!("mailbox_file.rows"));
 }
@@ -42,7 +50,11 @@ struct Scene {
 impl Scene {
     /// `name = word word; name = word`.
     fn read(line: &str) -> Self {
-        let mut settings = PolicySettings::default();
+        let mut settings = PolicySettings {
+            relay_authenticated: true,
+            relay_client_certificate: true,
+            ..PolicySettings::default()
+        };
         let (mut mailboxes, mut case_sensitive) = (None, false);
         for setting in line.split(';').filter(|setting| !setting.trim().is_empty()) {
             let (name, value) = setting.split_once('=').expect("a setting has a value");
@@ -51,13 +63,30 @@ impl Scene {
                 "local" => settings.local_domains = words.map(str::to_owned).collect(),
                 "own" => settings.own_addresses = words.map(|word| word.parse().unwrap()).collect(),
                 "reroute" => settings.reroute = value.trim().parse().unwrap(),
-                "clients" => settings.relay_networks = words.map(|word| word.parse().unwrap()).collect(),
+                "clients" => settings.relay_networks.extend(
+                    words.map(|word| ClientNetwork { network: word.parse().unwrap(), senders: Vec::new() }),
+                ),
+                "internal" => settings.internal_addresses = words.map(internal_address).collect(),
+                "authenticated" => settings.relay_authenticated = value.trim() == "on",
+                "certificates" if value.trim() == "off" => settings.relay_client_certificate = false,
+                "certificates" => settings.client_names = words.map(str::to_owned).collect(),
                 "never" => settings.never_relay = words.map(|word| word.parse().unwrap()).collect(),
                 "mailboxes" => mailboxes = Some(words.collect::<Vec<_>>().join("\n")),
                 "case" => case_sensitive = value.trim() == "sensitive",
-                unknown => panic!("no such setting: {unknown}"),
+                other => match other.split_once(' ') {
+                    Some(("client", network)) => settings.relay_networks.push(ClientNetwork {
+                        network: network.parse().unwrap(),
+                        senders: words.map(sender_pattern).collect(),
+                    }),
+                    Some(("login", login)) => settings.sender_logins.push(SenderLogin {
+                        login: login.to_owned(),
+                        senders: words.map(sender_pattern).collect(),
+                    }),
+                    _ => panic!("no such setting: {other}"),
+                },
             }
         }
+        settings.local_part_case_sensitive = case_sensitive;
         let directory = mailboxes.map_or_else(Directories::none, |mailboxes| {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("mailboxes");
@@ -69,12 +98,16 @@ impl Scene {
 
     /// What comes of a row's first four columns, in the form of the others.
     fn outcome(&self, peer: &str, local: &str, path: &str, directory: &str) -> Result<String, String> {
+        let client = Client::read(peer)?;
+        let local = match local {
+            "-" => None,
+            local => Some(local.parse::<SocketAddr>().map_err(|error| error.to_string())?),
+        };
         let facts = Facts {
-            peer: peer.parse::<IpAddr>().map_err(|error| error.to_string())?,
-            local: match local {
-                "-" => None,
-                local => Some(local.parse::<SocketAddr>().map_err(|error| error.to_string())?),
-            },
+            sender: client.sender.as_ref().map(Sender::of),
+            login: client.login.as_ref(),
+            certificate: client.certificate.as_ref(),
+            ..Facts::of_connection(client.peer, local)
         };
         let path = match ForwardPath::parse(path.as_bytes(), true) {
             Ok((path, b"")) => path,
@@ -114,6 +147,59 @@ impl Scene {
         let disguise = placement.disguise();
         let disguise = disguise.map(|inside| format!("  {}: {inside}", inside.kind())).unwrap_or_default();
         Ok(format!("{}  {decision}{disguise}", last.row.number()))
+    }
+}
+
+/// The first column: an address, then what else is known of its session.
+struct Client<'a> {
+    peer: IpAddr,
+    sender: Option<ReversePath<'a>>,
+    login: Option<Login>,
+    certificate: Option<ClientCertificate>,
+}
+
+impl<'a> Client<'a> {
+    /// `address from=<path> login=name certificate=name,name`.
+    fn read(column: &'a str) -> Result<Self, String> {
+        let mut words = column.split(' ');
+        let peer = words.next().unwrap_or_default().parse::<IpAddr>().map_err(|error| error.to_string())?;
+        let mut client = Self { peer, sender: None, login: None, certificate: None };
+        for word in words {
+            match word.split_once('=') {
+                Some(("from", path)) => match ReversePath::parse(path.as_bytes(), true) {
+                    Ok((path, b"")) => client.sender = Some(path),
+                    other => return Err(format!("{path} is no sender: {other:?}")),
+                },
+                Some(("login", name)) => client.login = Some(Login::proven(name)),
+                Some(("certificate", names)) => {
+                    let names = names.split(',').map(str::to_owned).collect();
+                    client.certificate = Some(ClientCertificate::verified(names));
+                }
+                _ => return Err(format!("{word} is nothing that is known of a session")),
+            }
+        }
+        Ok(client)
+    }
+}
+
+/// `address` or `address:port`.
+fn internal_address(text: &str) -> InternalAddress {
+    match (text.parse::<SocketAddr>(), text.parse::<IpAddr>()) {
+        (Ok(with_port), _) => InternalAddress { address: with_port.ip(), port: Some(with_port.port()) },
+        (_, Ok(address)) => InternalAddress { address, port: None },
+        _ => panic!("{text} is no address"),
+    }
+}
+
+/// `<>`, `@domain` or a mailbox.
+fn sender_pattern(text: &str) -> SenderPattern {
+    match text.rsplit_once('@') {
+        None if text == "<>" => SenderPattern::Null,
+        Some(("", domain)) => SenderPattern::Domain(domain.to_owned()),
+        Some((local_part, domain)) => {
+            SenderPattern::Mailbox { local_part: local_part.to_owned(), domain: domain.to_owned() }
+        }
+        None => panic!("{text} is no sender"),
     }
 }
 

@@ -3,7 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use filter_user::address::{Domain, ForwardPath, Mailbox, disguise};
-use filter_user::policy::{Decision, DirectoryAnswer, Facts, Policy, PolicySettings, Prohibition};
+use filter_user::policy::{
+    ClientNetwork, Decision, DirectoryAnswer, Facts, Policy, PolicySettings, Prohibition,
+};
 use ipnet::IpNet;
 use proptest::prelude::*;
 
@@ -35,8 +37,9 @@ fn settings() -> impl Strategy<Value = PolicySettings> {
             local_domains: LOCAL.map(str::to_owned).to_vec(),
             own_addresses: vec!["192.0.2.1".parse().unwrap()],
             reroute,
-            relay_networks,
+            relay_networks: relay_networks.into_iter().map(ClientNetwork::from).collect(),
             never_relay,
+            ..PolicySettings::default()
         }
     })
 }
@@ -101,7 +104,7 @@ proptest! {
         said in directory_answer(),
     ) {
         let policy = Policy::new(&settings);
-        let facts = Facts { peer, local: None };
+        let facts = Facts::of_connection(peer, None);
         let text = format!("{local_part}@{domain}");
         let path = ForwardPath::Mailbox(Mailbox {
             local_part: &local_part, domain: Domain::Name(&domain), text: &text,
@@ -111,8 +114,9 @@ proptest! {
         prop_assert_eq!(policy.explain(&facts, &path, |_| said).0, decision);
         prop_assert_eq!(placement.is_outside(), !ours);
 
+        let networks: Vec<IpNet> = settings.relay_networks.iter().map(|client| client.network).collect();
         let granted = settings.reroute
-            && holds(&settings.relay_networks, peer)
+            && holds(&networks, peer)
             && !holds(&settings.never_relay, peer);
         prop_assert_eq!(policy.grant(&facts).is_some(), granted);
         match (ours, decision) {
@@ -135,7 +139,7 @@ proptest! {
         mut settings in settings(), peer in address(), local_part in local_part(), (domain, _) in domain(),
         said in directory_answer(),
     ) {
-        let facts = Facts { peer, local: None };
+        let facts = Facts::of_connection(peer, None);
         let text = format!("{local_part}@{domain}");
         let path = ForwardPath::Mailbox(Mailbox {
             local_part: &local_part, domain: Domain::Name(&domain), text: &text,
@@ -160,7 +164,7 @@ proptest! {
         settings in settings(), peer in address(), local_part in local_part(), literal in address(),
     ) {
         let policy = Policy::new(&settings);
-        let facts = Facts { peer, local: None };
+        let facts = Facts::of_connection(peer, None);
         let path = ForwardPath::Mailbox(Mailbox {
             local_part: &local_part, domain: Domain::Literal(literal), text: &local_part,
         });

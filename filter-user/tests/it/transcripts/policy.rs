@@ -1,6 +1,8 @@
 //! Who decides in the transcripts: the real policy and a real directory, made of the settings line. No second rendering
 //! of the rules; only which reply a decision gets is written again, because `proxy::judge` is not public.
 
+use std::net::IpAddr;
+
 use filter_user::lookup::Directories;
 use filter_user::policy::{Decision, DirectoryAnswer, Facts, Policy, PolicySettings};
 use filter_user::smtp::reply::{DIRECTORY_UNAVAILABLE, RELAYING_PROHIBITED, UNKNOWN_RECIPIENT};
@@ -14,7 +16,7 @@ pub(super) struct Judge {
     directory: Directories,
     /// A file is read before anything else and never away; this stands for a directory that can be.
     away: bool,
-    facts: Facts,
+    client: IpAddr,
 }
 
 impl Judge {
@@ -24,8 +26,9 @@ impl Judge {
             local_domains: settings.local.clone(),
             own_addresses: settings.own.clone(),
             reroute: true,
-            relay_networks: settings.relay.clone(),
+            relay_networks: settings.relay.iter().copied().map(Into::into).collect(),
             never_relay: settings.never.clone(),
+            ..PolicySettings::default()
         });
         let directory = settings.mailboxes.as_ref().map_or_else(Directories::none, |mailboxes| {
             let folder = tempfile::tempdir().expect("a test may make a folder");
@@ -34,8 +37,7 @@ impl Judge {
             Directories::from_file(path, &settings.local, false)
                 .expect("the mailboxes of a transcript are some")
         });
-        let facts = Facts { peer: settings.client, local: None };
-        Self { policy, directory, away: settings.directory_away, facts }
+        Self { policy, directory, away: settings.directory_away, client: settings.client }
     }
 
     /// The answer to a recipient, and what a `D:` line calls it.
@@ -46,7 +48,8 @@ impl Judge {
             Some(mailbox) => self.directory.answer(&mailbox),
             None => DirectoryAnswer::NotAsked,
         };
-        let decision = self.policy.decide(&self.facts, &placement, said);
+        let facts = Facts::of_connection(self.client, None);
+        let decision = self.policy.decide(&facts, &placement, said);
         let answer = match decision {
             Decision::Route | Decision::Relay(_) => Answer::Accept,
             Decision::Prohibited(_) => Answer::Refuse(RELAYING_PROHIBITED),
