@@ -62,7 +62,7 @@ const MAY_IMPORT: [(&str, &[&str]); 14] = [
 ];
 
 /// Crates that one part alone knows.
-const ONLY_IN: [(&str, &[&str]); 16] = [
+const ONLY_IN: [(&str, &[&str]); 18] = [
     ("aya", &["filter-user/src/kernel/", "filter-common/src/pod.rs"]),
     ("aya_ebpf", &["filter-ebpf/src/"]),
     ("aya_log", &["filter-user/src/kernel/"]),
@@ -77,8 +77,10 @@ const ONLY_IN: [(&str, &[&str]); 16] = [
     ("metrics", &["filter-user/src/telemetry/"]),
     ("metrics_exporter_prometheus", &["filter-user/src/control/"]),
     ("redis", &["filter-user/src/fleet/"]),
-    ("rustls", &["filter-user/src/proxy/tls.rs"]),
+    ("rustls", &["filter-user/src/proxy/tls/"]),
+    ("rustls_native_certs", &["filter-user/src/proxy/tls/"]),
     ("toml", &["filter-user/src/config/"]),
+    ("x509_parser", &["filter-user/src/proxy/tls/"]),
 ];
 
 /// What the core may name outside of itself.

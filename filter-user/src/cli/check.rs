@@ -10,6 +10,7 @@ use super::descriptors;
 use super::exit_codes::UsageError;
 use crate::config::{Config, Effective, Origin};
 use crate::lookup::Directories;
+use crate::proxy::{ClientTls, TlsError};
 
 /// Checks, and prints what would run.
 pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
@@ -21,6 +22,7 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     for interface in &config.interfaces {
         check_interface(interface)?;
     }
+    backend_tls(&config)?;
     print(&mut std::io::stdout().lock(), &config, &settings, &directories).context("cannot print")?;
     for warning in warnings(&config, &directories) {
         eprintln!("warning: {warning}");
@@ -37,6 +39,11 @@ pub fn warnings(config: &Config, directories: &Directories) -> Vec<String> {
     }
     warnings.extend(descriptors::shortage(config));
     warnings
+}
+
+/// The TLS of connections to the backend.
+pub fn backend_tls(config: &Config) -> Result<ClientTls, TlsError> {
+    ClientTls::new(config.backend_tls.level, config.backend_tls.authorities.as_deref())
 }
 
 /// Refuses an interface that does not exist, and names those that do.

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use crate::config::ConfigError;
 use crate::lookup::MailboxFileError;
+use crate::proxy::TlsError;
 
 /// It failed while it ran.
 pub const FAILED: u8 = 1;
@@ -35,9 +36,12 @@ pub fn of(error: &anyhow::Error) -> u8 {
     if let Some(clap) = clap_error(error) {
         return u8::try_from(clap.exit_code()).unwrap_or(USAGE);
     }
-    let is_usage = error
-        .chain()
-        .any(|cause| cause.is::<ConfigError>() || cause.is::<MailboxFileError>() || cause.is::<UsageError>());
+    let is_usage = error.chain().any(|cause| {
+        cause.is::<ConfigError>()
+            || cause.is::<MailboxFileError>()
+            || cause.is::<TlsError>()
+            || cause.is::<UsageError>()
+    });
     // Who closes our output early, as `head` does, has seen enough.
     let is_closed_pipe = error
         .chain()

@@ -14,7 +14,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::descriptors;
 use super::sink;
 use super::{
-    check::{check_interface, warnings},
+    check::{backend_tls, check_interface, warnings},
     enforcement::Enforcement,
 };
 use crate::config::{BackendAddress, Config};
@@ -65,7 +65,8 @@ fn serve(config: Config) -> anyhow::Result<ExitCode> {
             (address.ip().to_string(), address.port())
         }
     };
-    let settings = ProxySettings::new(&config, host, port);
+    let mut settings = ProxySettings::new(&config, host, port);
+    settings.backend.tls = backend_tls(&config)?;
     let judge = Arc::new(Judge::new(&config, directories, enforcement.enforcer()));
     let shared = Arc::new(Shared::new(&config, settings, judge));
     let runtime = tokio::runtime::Builder::new_current_thread()

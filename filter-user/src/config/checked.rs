@@ -7,6 +7,7 @@ use std::time::Duration;
 use filter_common::{PrefixLengths, Rate};
 use ipnet::IpNet;
 
+use super::tls::BackendTls;
 use crate::peers::{Ladder, Weights};
 use crate::policy::PolicySettings;
 use crate::smtp::{BareNewline, Deadlines, Limits};
@@ -41,6 +42,8 @@ pub struct Config {
     pub backend: BackendAddress,
     /// Send a PROXY v2 header where XCLIENT is not offered. `--backend-proxy-protocol`
     pub backend_proxy_protocol: bool,
+    /// Whether and how the connection to it is encrypted.
+    pub backend_tls: BackendTls,
     /// For the TCP connection and the banner. `--backend-dial-timeout`
     pub backend_dial_timeout: Duration,
     /// For each reply before the message. `--backend-reply-timeout`
@@ -175,7 +178,7 @@ impl Config {
     /// What is allowed but is hardly meant, or means less than it seems: for the log at the start, and for `check`.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
-        let mut warnings = Vec::new();
+        let mut warnings = self.backend_tls.warnings();
         let mut warn = |warning: String| warnings.push(warning);
         if self.backend == BackendAddress::Sink {
             warn("backend = sink: all mail that is accepted is thrown away; for trying out only".to_owned());

@@ -15,6 +15,7 @@ use super::given::{Effective, Given};
 use super::kind::{DomainName, Kind};
 use super::setting::Setting;
 use super::source::{self, FILE_FLAG};
+use super::tls::BackendTls;
 use super::{setting::variable_of, settings as s};
 use crate::peers::Weights;
 
@@ -73,6 +74,7 @@ impl Config {
             },
             backend,
             backend_proxy_protocol: given.value(&s::BACKEND_PROXY_PROTOCOL)?,
+            backend_tls: BackendTls::read(given)?,
             backend_dial_timeout: given.value(&s::BACKEND_DIAL_TIMEOUT)?,
             backend_reply_timeout: given.value(&s::BACKEND_REPLY_TIMEOUT)?,
             backend_final_timeout: given.value(&s::BACKEND_FINAL_TIMEOUT)?,

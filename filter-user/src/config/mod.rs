@@ -8,6 +8,7 @@ mod load;
 pub mod setting;
 pub mod settings;
 pub mod source;
+mod tls;
 
 pub use checked::{BackendAddress, Config};
 pub use error::ConfigError;
@@ -15,3 +16,4 @@ pub use given::{Effective, Origin};
 pub use setting::AnySetting;
 pub use settings::TABLE;
 pub use source::arguments;
+pub use tls::{BackendTls, TlsLevel};

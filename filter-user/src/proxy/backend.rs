@@ -4,14 +4,14 @@
 use std::io;
 use std::time::Duration;
 
-use rustix::net::RecvFlags;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
 use super::capabilities::Capabilities;
 use super::reply_reader::{GarbledReply, OwnedReply, take_reply};
+use super::tls::{ClientTls, ServerStream};
 use super::true_address::TrueClient;
+use crate::config::TlsLevel;
 use crate::smtp::{Reply, reply};
 
 /// Octets read from the backend at once.
@@ -28,6 +28,8 @@ pub struct BackendSettings {
     pub hostname: String,
     /// PROXY v2 where XCLIENT is not offered.
     pub proxy_protocol: bool,
+    /// Whether and how connections to it are encrypted.
+    pub tls: ClientTls,
     /// For the connection and the banner.
     pub dial_timeout: Duration,
     /// For each reply before the message.
@@ -79,6 +81,20 @@ pub enum BackendError {
         /// What came.
         garbled: GarbledReply,
     },
+    /// It does not encrypt, and that is asked for.
+    #[error("the backend {host} offers no STARTTLS, and backend-tls asks for it")]
+    Unencrypted {
+        /// Which.
+        host: String,
+    },
+    /// It offers to, and it did not work out.
+    #[error("no TLS with the backend {host}: {source}")]
+    Tls {
+        /// Which.
+        host: String,
+        /// Why.
+        source: io::Error,
+    },
     /// It wants none of it: its banner, or its answer to EHLO or XCLIENT, was a refusal.
     #[error("the backend refused {what}: {summary}")]
     Refused {
@@ -94,9 +110,11 @@ impl BackendError {
     #[must_use]
     pub fn reply(&self) -> Reply {
         match self {
-            Self::Unresolved { .. } | Self::Unavailable { .. } | Self::Refused { .. } => {
-                reply::BACKEND_UNAVAILABLE
-            }
+            Self::Unresolved { .. }
+            | Self::Unavailable { .. }
+            | Self::Unencrypted { .. }
+            | Self::Tls { .. }
+            | Self::Refused { .. } => reply::BACKEND_UNAVAILABLE,
             Self::TimedOut { .. } => reply::BACKEND_TIMED_OUT,
             Self::Lost { .. } => reply::BACKEND_LOST,
             Self::Garbled { .. } => reply::BACKEND_GARBLED,
@@ -107,7 +125,7 @@ impl BackendError {
 /// A connection on which EHLO was answered.
 #[derive(Debug)]
 pub struct Backend {
-    stream: TcpStream,
+    stream: ServerStream,
     received: Vec<u8>,
     /// What it said it can do.
     pub capabilities: Capabilities,
@@ -118,19 +136,7 @@ pub struct Backend {
 impl Backend {
     /// Connects and says EHLO, as nobody: to learn what the backend can do.
     pub async fn probe(settings: &BackendSettings) -> Result<Capabilities, BackendError> {
-        let mut backend = Self::connect(settings).await?;
-        if settings.proxy_protocol {
-            // A backend that expects PROXY headers answers nothing before one; LOCAL would do, but not every server
-            // knows it, so the probe says that it is itself.
-            let own = backend.stream.local_addr().ok();
-            if let Some(address) = own {
-                let client =
-                    TrueClient { address, local: backend.stream.peer_addr().ok(), helo: "", extended: true };
-                backend.send_proxy_header(&client).await?;
-            }
-        }
-        backend.greet(settings).await?;
-        backend.hello(&settings.hostname, settings).await?;
+        let mut backend = Self::open(settings, None).await?;
         let capabilities = backend.capabilities.clone();
         // The courtesy of a QUIT: whether it arrives changes nothing.
         let _ = backend.send(b"QUIT\r\n", settings.reply_timeout, "QUIT").await;
@@ -139,13 +145,7 @@ impl Backend {
 
     /// Connects, introduces the client and is ready for MAIL.
     pub async fn dial(settings: &BackendSettings, client: &TrueClient<'_>) -> Result<Self, BackendError> {
-        let mut backend = Self::connect(settings).await?;
-        if settings.proxy_protocol {
-            backend.send_proxy_header(client).await?;
-        }
-        backend.greet(settings).await?;
-        let name = if settings.proxy_protocol { client.helo } else { &settings.hostname };
-        backend.hello(name, settings).await?;
+        let mut backend = Self::open(settings, Some(client)).await?;
         if let Some(command) = client.xclient_command(&backend.capabilities) {
             // RFC 5321 greeting anew: a server that takes XCLIENT starts the session over (XCLIENT_README).
             let answer = backend.ask(command.as_bytes(), settings.reply_timeout, "XCLIENT").await?;
@@ -173,13 +173,10 @@ impl Backend {
     /// Nothing may have come before it was asked for: it would be taken for the answer to the next command, and after
     /// the dot that must be the backend's own word.
     pub(super) fn expect_silence(&mut self, what: &'static str) -> Result<(), BackendError> {
-        let mut octet = [0u8; 1];
-        let told = rustix::net::recv(&self.stream, &mut octet, RecvFlags::DONTWAIT | RecvFlags::PEEK);
-        match told {
-            Ok((0, _)) => Err(BackendError::Lost { what }),
+        match self.stream.has_talked() {
+            Err(_) => Err(BackendError::Lost { what }),
+            Ok(false) if self.received.is_empty() => Ok(()),
             Ok(_) => Err(BackendError::Garbled { what, garbled: GarbledReply::Unasked }),
-            Err(_) if self.received.is_empty() => Ok(()),
-            Err(_) => Err(BackendError::Garbled { what, garbled: GarbledReply::Unasked }),
         }
     }
 
@@ -207,8 +204,7 @@ impl Backend {
 
     /// Says goodbye without waiting.
     pub fn quit(self) {
-        // Whether the QUIT gets through changes nothing: the connection is closed behind it.
-        let _ = self.stream.try_write(b"QUIT\r\n");
+        self.stream.leave(b"QUIT\r\n");
     }
 
     async fn next_reply(&mut self, what: &'static str) -> Result<OwnedReply, BackendError> {
@@ -219,11 +215,73 @@ impl Backend {
                 Err(garbled) => return Err(BackendError::Garbled { what, garbled }),
             }
             self.received.reserve(READ);
-            match self.stream.read_buf(&mut self.received).await {
+            match self.stream.read(&mut self.received).await {
                 Ok(0) | Err(_) => return Err(BackendError::Lost { what }),
                 Ok(_) => {}
             }
         }
+    }
+
+    /// Connects, says EHLO and encrypts, for a client or for nobody. Where TLS is but tried and does not work out, all
+    /// is begun anew in the clear.
+    async fn open(settings: &BackendSettings, client: Option<&TrueClient<'_>>) -> Result<Self, BackendError> {
+        match Self::open_with(settings, &settings.tls, client).await {
+            Err(BackendError::Tls { .. }) if settings.tls.level() == TlsLevel::May => {
+                Self::open_with(settings, &ClientTls::default(), client).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn open_with(
+        settings: &BackendSettings,
+        tls: &ClientTls,
+        client: Option<&TrueClient<'_>>,
+    ) -> Result<Self, BackendError> {
+        let mut backend = Self::connect(settings).await?;
+        if settings.proxy_protocol {
+            match client {
+                Some(client) => backend.send_proxy_header(client).await?,
+                None => backend.send_own_proxy_header().await?,
+            }
+        }
+        backend.greet(settings).await?;
+        let name = match client {
+            Some(client) if settings.proxy_protocol => client.helo,
+            _ => &settings.hostname,
+        };
+        backend.hello(name, settings).await?;
+        if backend.encrypt(settings, tls).await? {
+            backend.hello(name, settings).await?;
+        }
+        Ok(backend)
+    }
+
+    /// Encrypts the connection, as far as that is asked for, and says whether it is encrypted now: then what the backend
+    /// can do is to be asked anew (RFC 3207 section 4.2).
+    async fn encrypt(&mut self, settings: &BackendSettings, tls: &ClientTls) -> Result<bool, BackendError> {
+        match (tls.level(), self.capabilities.starttls) {
+            (TlsLevel::None, _) | (TlsLevel::May, false) => return Ok(false),
+            (TlsLevel::Encrypt | TlsLevel::Verify, false) => {
+                return Err(BackendError::Unencrypted { host: settings.host.clone() });
+            }
+            (_, true) => {}
+        }
+        let failed = |source| BackendError::Tls { host: settings.host.clone(), source };
+        let answer = self.ask(b"STARTTLS\r\n", settings.reply_timeout, "STARTTLS").await?;
+        if !answer.is_positive() {
+            return Err(failed(io::Error::other(answer.summary())));
+        }
+        if !self.received.is_empty() {
+            // Said in the clear, to be taken for what is said under TLS (CVE-2011-0411).
+            return Err(BackendError::Garbled { what: "STARTTLS", garbled: GarbledReply::Unasked });
+        }
+        let within = settings.dial_timeout;
+        match timeout(within, self.stream.encrypt(tls, &settings.host)).await {
+            Ok(encrypted) => encrypted.map_err(failed)?,
+            Err(_) => return Err(BackendError::TimedOut { what: "the TLS handshake", after: within }),
+        }
+        Ok(true)
     }
 
     async fn connect(settings: &BackendSettings) -> Result<Self, BackendError> {
@@ -242,7 +300,17 @@ impl Backend {
             }
         };
         stream.set_nodelay(true).map_err(unavailable)?;
+        let stream = ServerStream::new(stream);
         Ok(Self { stream, received: Vec::new(), capabilities: Capabilities::default(), dirty: false })
+    }
+
+    /// A backend that expects PROXY headers answers nothing before one; LOCAL would do, but not every server knows it, so
+    /// who asks says that it is itself.
+    async fn send_own_proxy_header(&mut self) -> Result<(), BackendError> {
+        let tcp = self.stream.tcp();
+        let Ok(address) = tcp.local_addr() else { return Ok(()) };
+        let client = TrueClient { address, local: tcp.peer_addr().ok(), helo: "", extended: true };
+        self.send_proxy_header(&client).await
     }
 
     async fn send_proxy_header(&mut self, client: &TrueClient<'_>) -> Result<(), BackendError> {

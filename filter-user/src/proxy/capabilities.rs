@@ -21,6 +21,8 @@ pub struct Capabilities {
     pub dsn: bool,
     /// SIZE (RFC 1870): offered, and the bound if there is one.
     pub size: Option<Option<u64>>,
+    /// STARTTLS (RFC 3207).
+    pub starttls: bool,
     /// The attributes of XCLIENT, upper case; empty where it is not offered.
     pub xclient: Vec<String>,
 }
@@ -38,6 +40,7 @@ impl Capabilities {
                 "8BITMIME" => found.eight_bit_mime = true,
                 "SMTPUTF8" => found.smtputf8 = true,
                 "DSN" => found.dsn = true,
+                "STARTTLS" => found.starttls = true,
                 "SIZE" => {
                     found.size = Some(
                         words.next().and_then(|octets| octets.parse().ok()).filter(|&octets| octets > 0),

@@ -1,11 +1,13 @@
 //! Listening sockets: one a worker and address, so that the kernel spreads connections over the workers
 //! (SO_REUSEPORT), and none of them waits for another.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 
-use rustix::net::{SendFlags, SocketAddrAny, SocketFlags, acceptfrom_with, send, sockopt};
+use rustix::net::{
+    SendAncillaryBuffer, SendFlags, SocketAddrAny, SocketFlags, acceptfrom_with, send, sendmsg, sockopt,
+};
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// Connections that wait to be accepted, a socket.
@@ -89,14 +91,25 @@ pub(super) fn send_last(socket: &impl std::os::fd::AsFd, octets: &[u8]) -> io::R
 }
 
 fn send_flagged(socket: &impl std::os::fd::AsFd, octets: &[u8], flags: SendFlags) -> io::Result<usize> {
+    unless_full(|| send(socket, octets, SendFlags::DONTWAIT | SendFlags::NOSIGNAL | flags))
+}
+
+/// Sends, and says how much: nothing where the socket is full.
+fn unless_full(mut sends: impl FnMut() -> rustix::io::Result<usize>) -> io::Result<usize> {
     loop {
-        match send(socket, octets, SendFlags::DONTWAIT | SendFlags::NOSIGNAL | flags) {
+        match sends() {
             Ok(sent) => return Ok(sent),
             Err(rustix::io::Errno::INTR) => {}
             Err(rustix::io::Errno::AGAIN) => return Ok(0),
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// Sends what the socket takes now, of parts that are to leave together.
+pub(super) fn send_parts(socket: &impl std::os::fd::AsFd, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+    unless_full(|| sendmsg(socket, parts, &mut SendAncillaryBuffer::default(), flags))
 }
 
 /// Whether octets have arrived; they stay where they are.

@@ -228,6 +228,7 @@ impl Report {
             BackendError::TimedOut { .. } => BackendFailure::TimedOut,
             BackendError::Lost { .. } => BackendFailure::Closed,
             BackendError::Garbled { .. } => BackendFailure::Garbage,
+            BackendError::Unencrypted { .. } | BackendError::Tls { .. } => BackendFailure::Tls,
             BackendError::Refused { .. } => BackendFailure::Refused,
         };
         self.metrics.backend_failures.of(kind).increment(1);

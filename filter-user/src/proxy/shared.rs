@@ -10,6 +10,7 @@ use filter_common::PeerKey;
 use super::backend::BackendSettings;
 use super::capabilities::KnownCapabilities;
 use super::mailbox::{Address, Signal};
+use super::tls::ClientTls;
 use crate::config::Config;
 use crate::judge::Judge;
 use crate::peers::OpenSessions;
@@ -70,6 +71,7 @@ impl ProxySettings {
                 port: backend_port,
                 hostname: config.hostname.clone(),
                 proxy_protocol: config.backend_proxy_protocol,
+                tls: ClientTls::default(),
                 dial_timeout: config.backend_dial_timeout,
                 reply_timeout: config.backend_reply_timeout,
                 final_timeout: config.backend_final_timeout,

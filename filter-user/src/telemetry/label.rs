@@ -141,6 +141,8 @@ label! {
         Closed = "closed",
         /// It did not speak SMTP.
         Garbage = "garbage",
+        /// No TLS with it, where backend-tls asks for it.
+        Tls = "tls",
         /// It refused the session: its banner, our EHLO or XCLIENT.
         Refused = "refused",
     }

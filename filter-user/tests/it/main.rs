@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where, and fails")]
 
 mod as_root;
+mod authority;
 mod backend_faults;
 mod bad_input;
 mod configs;

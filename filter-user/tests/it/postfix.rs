@@ -12,7 +12,18 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, User};
 use tempfile::TempDir;
 
+use crate::authority::Certified;
 use crate::daemon::{eventually, free_port};
+
+/// The settings of a proper mail server.
+const PROPER: &str = "mydestination =\n\
+    mynetworks =\n\
+    virtual_mailbox_domains = example.test\n\
+    virtual_mailbox_base = {folder}/mail\n\
+    virtual_mailbox_maps = static:all/\n\
+    virtual_uid_maps = static:{uid}\n\
+    virtual_gid_maps = static:{gid}\n\
+    virtual_minimum_uid = 1\n";
 
 /// A running Postfix.
 pub(crate) struct Postfix {
@@ -24,16 +35,19 @@ pub(crate) struct Postfix {
 impl Postfix {
     /// As a proper mail server: knows its recipients, delivers to a Maildir each.
     pub(crate) fn proper() -> Self {
-        Self::start(
-            "mydestination =\n\
-             mynetworks =\n\
-             virtual_mailbox_domains = example.test\n\
-             virtual_mailbox_base = {folder}/mail\n\
-             virtual_mailbox_maps = static:all/\n\
-             virtual_uid_maps = static:{uid}\n\
-             virtual_gid_maps = static:{gid}\n\
-             virtual_minimum_uid = 1\n",
-        )
+        Self::start(PROPER)
+    }
+
+    /// The same, offering STARTTLS with this certificate.
+    pub(crate) fn with_tls(certificate: &Certified) -> Self {
+        Self::start(&format!(
+            "{PROPER}\
+             smtpd_tls_security_level = may\n\
+             smtpd_tls_received_header = yes\n\
+             smtpd_tls_chain_files = {}, {}\n",
+            certificate.key.display(),
+            certificate.chain.display()
+        ))
     }
 
     /// As the server of KB Q255695: takes every recipient, finds out later, and sends the message back, body and all,

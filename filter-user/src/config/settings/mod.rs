@@ -80,7 +80,7 @@ mod tests {
     use crate::config::{Config, ConfigError, arguments};
 
     /// Texts of every kind: for each setting, one of them is not its default and fits the other defaults.
-    const SAMPLES: [&str; 16] = [
+    const SAMPLES: [&str; 17] = [
         "7",
         "24",
         "600",
@@ -97,6 +97,7 @@ mod tests {
         "other.example",
         "other.example:25",
         "debug",
+        "verify",
     ];
 
     fn command() -> Command {

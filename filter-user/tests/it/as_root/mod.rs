@@ -1,5 +1,6 @@
 //! What needs root: a Postfix of its own, network namespaces, the kernel program.
 
+mod backend_tls;
 mod delivery;
 mod demo;
 mod enforcement;
