@@ -12,6 +12,11 @@ use crate::peers::{Ladder, Weights};
 use crate::policy::PolicySettings;
 use crate::smtp::{BareNewline, Deadlines, Limits};
 
+/// Octets of a response in an AUTH exchange: RFC 4954 section 4 has this one, and every client keeps it.
+const AUTH_LINE: usize = 12_288;
+/// Failed attempts to authenticate in one session.
+const AUTH_ATTEMPTS: u32 = 3;
+
 /// Where the backend is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BackendAddress {
@@ -112,6 +117,8 @@ pub struct Config {
     pub max_errors: u32,
     /// Accepted recipients of one message. `--max-recipients`
     pub max_recipients: u32,
+    /// Recipients that nobody knows, in one session. `--max-unknown-recipients`
+    pub max_unknown_recipients: u32,
     /// Octets of one message. `--max-message-size`
     pub max_message_size: u64,
     /// `--bare-newline`
@@ -153,6 +160,9 @@ impl Config {
             errors: self.max_errors,
             recipients: self.max_recipients,
             message_size: self.max_message_size,
+            auth_line: AUTH_LINE,
+            auth_attempts: AUTH_ATTEMPTS,
+            unknown_recipients: self.max_unknown_recipients,
             bare_newline: self.bare_newline,
         }
     }

@@ -116,6 +116,7 @@ impl Config {
             max_commands: number(given, &s::MAX_COMMANDS)?,
             max_errors: number(given, &s::MAX_ERRORS)?,
             max_recipients: number(given, &s::MAX_RECIPIENTS)?,
+            max_unknown_recipients: number(given, &s::MAX_UNKNOWN_RECIPIENTS)?,
             max_message_size: given.value(&s::MAX_MESSAGE_SIZE)?,
             bare_newline: given.value(&s::BARE_NEWLINE)?,
             metrics_listen: given.one(&s::METRICS_LISTEN)?,

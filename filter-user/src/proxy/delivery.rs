@@ -197,6 +197,7 @@ impl Delivery {
         let mail = match envelope.mail_command(&backend.capabilities) {
             Ok(mail) => mail,
             Err(Unfit::EightBit) => return Ok(Word::Ours(reply::CONVERSION_REFUSED, None)),
+            Err(Unfit::Tls) => return Ok(Word::Ours(reply::REQUIRETLS_REFUSED, None)),
             Err(Unfit::Utf8) => return Ok(Word::Ours(reply::SMTPUTF8_REFUSED, None)),
         };
         let rcpt = envelope.rcpt_command(&backend.capabilities);

@@ -126,9 +126,9 @@ impl Driver {
         self.delivery.as_ref().is_some_and(|delivery| delivery.is_open())
     }
 
-    /// Counts an offence against the protocol, if there was one.
+    /// Counts offences against the protocol, if there were any.
     pub(super) fn note_offence(&mut self, worker: &Worker) {
-        if let Some(offence) = self.session.poll_offence() {
+        while let Some(offence) = self.session.poll_offence() {
             self.blocked |= worker.note_offence(self.whose(), offence, self.granted);
         }
     }

@@ -22,6 +22,7 @@ pub(super) struct Envelope {
     size: Option<u64>,
     eight_bit: bool,
     smtputf8: bool,
+    require_tls: bool,
     recipient: String,
     notify: String,
     orcpt: String,
@@ -34,6 +35,8 @@ pub(super) enum Unfit {
     EightBit,
     /// It needs SMTPUTF8.
     Utf8,
+    /// It needs REQUIRETLS, which no way to a backend keeps yet.
+    Tls,
 }
 
 impl Envelope {
@@ -64,6 +67,7 @@ impl Envelope {
         self.size = mail.size;
         self.eight_bit = mail.eight_bit;
         self.smtputf8 = mail.smtputf8;
+        self.require_tls = mail.require_tls;
     }
 
     /// RCPT: the one recipient that is in question now. A domain of ours goes to the backend as A-labels, whatever it
@@ -128,6 +132,9 @@ impl Envelope {
         if self.smtputf8 && !backend.smtputf8 {
             return Err(Unfit::Utf8);
         }
+        if self.require_tls {
+            return Err(Unfit::Tls);
+        }
         let mut command = format!("MAIL FROM:<{}>", self.sender);
         if let (Some(size), Some(_)) = (self.size, backend.size) {
             // Writing to a String cannot fail.
@@ -186,6 +193,7 @@ mod tests {
             size: Some(99),
             eight_bit: true,
             smtputf8: false,
+            require_tls: false,
             ret: Some("HDRS"),
             envid: Some("q1"),
         }
@@ -212,6 +220,8 @@ mod tests {
         );
         assert_eq!(envelope.rcpt_command(&backend), "RCPT TO:<b@example.test> NOTIFY=NEVER\r\n");
         assert_eq!(envelope.mail_command(&Capabilities::default()), Err(Unfit::EightBit));
+        envelope.begin(&MailCommand { require_tls: true, ..mail(ReversePath::Null) });
+        assert_eq!(envelope.mail_command(&backend), Err(Unfit::Tls));
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod clock;
 mod data_pump;
 mod delivery;
 mod driver;
+mod ended;
 mod envelope;
 mod event_loop;
 mod listener;

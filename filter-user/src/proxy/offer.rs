@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::capabilities::Capabilities;
 use super::shared::ProxySettings;
-use crate::smtp::{Extensions, Limits, Service};
+use crate::smtp::{Limits, Offered, Service};
 
 /// The services of one worker.
 #[derive(Debug)]
@@ -22,12 +22,13 @@ impl Offer {
         let limits =
             Limits { message_size: settings.limits.message_size.min(backend_bound), ..settings.limits };
         let service = |dsn| {
-            let extensions = Extensions {
+            let offered = Offered {
                 eight_bit_mime: capabilities.eight_bit_mime,
                 smtputf8: capabilities.smtputf8,
                 dsn: dsn && capabilities.dsn,
+                ..Offered::default()
             };
-            Service::new(&settings.hostname, limits, settings.deadlines, extensions)
+            Service::new(&settings.hostname, limits, settings.deadlines, offered)
         };
         // A stranger who may ask for delivery notifications may have them sent to a forged address.
         let (stranger, granted) = (service(false), service(true));

@@ -13,16 +13,15 @@ use filter_common::{PeerKey, Sanction, Timestamp};
 use super::backend::BackendError;
 use super::clock::Clock;
 use super::delivery::Word;
-use super::driver::End;
 use super::envelope::Envelope;
 use crate::address::ForwardPath;
 use crate::judge::{Judgement, Passage};
 use crate::peers::{Strike, Struck};
 use crate::policy::{Decision, Prohibition};
-use crate::smtp::{BoundsReached, CloseReason, Offence, Session};
+use crate::smtp::Offence;
 use crate::telemetry::label::{
-    BackendFailure, Bound, Label as _, MessageOutcome, RecipientOutcome, SanctionKind, SessionEnd,
-    SessionRefusal, StrikeKind, TimeoutKind,
+    BackendFailure, Label as _, MessageOutcome, RecipientOutcome, SanctionKind, SessionRefusal, StrikeKind,
+    TimeoutKind,
 };
 use crate::telemetry::{Metrics, Noted, RefusalLog, Summary, field};
 
@@ -57,7 +56,7 @@ pub(super) struct Whose {
 
 /// One worker's counters and samples.
 pub(super) struct Report {
-    metrics: Metrics,
+    pub(super) metrics: Metrics,
     clock: Rc<Clock>,
     refusals: RefCell<RefusalLog>,
     trouble_told: Cell<Option<Instant>>,
@@ -106,39 +105,6 @@ impl Report {
             let reason = SessionRefusal::NAMES[why.index()];
             tracing::info!({ field::PEER } = %whose.address, { field::REASON } = reason, "connection refused");
         }
-    }
-
-    /// A session is over.
-    pub(super) fn session_closed(&self, end: End, session: &Session) {
-        self.metrics.sessions_open.decrement(1);
-        self.metrics.commands.increment(session.commands().into());
-        let reached = session.bounds_reached();
-        if reached != BoundsReached::default() {
-            let bounds = &self.metrics.bounds_reached;
-            bounds.of(Bound::CommandLine).increment(reached.command_line.into());
-            bounds.of(Bound::Recipients).increment(reached.recipients.into());
-            bounds.of(Bound::MessageSize).increment(reached.message_size.into());
-        }
-        let end = match end {
-            End::Closed(reason) => {
-                match reason {
-                    CloseReason::TooManyCommands => {
-                        self.metrics.bounds_reached.of(Bound::Commands).increment(1)
-                    }
-                    CloseReason::TooManyErrors => self.metrics.bounds_reached.of(Bound::Errors).increment(1),
-                    _ => {}
-                }
-                closed(reason)
-            }
-            End::HungUp => SessionEnd::PeerClosed,
-            End::StoppedReading => {
-                self.metrics.timeouts.of(TimeoutKind::Write).increment(1);
-                SessionEnd::TimedOut
-            }
-            End::Blocked => SessionEnd::Sanctioned,
-            End::Drained => SessionEnd::Drained,
-        };
-        self.metrics.sessions_ended.of(end).increment(1);
     }
 
     /// A peer took too long.
@@ -292,7 +258,13 @@ impl Report {
     pub(super) fn offence(&self, whose: Whose, offence: Offence) {
         match offence {
             Offence::EarlyTalker => self.metrics.early_talkers.increment(1),
-            Offence::NotSmtp | Offence::TooManyErrors | Offence::BareNewline | Offence::LineTooLong => {}
+            Offence::NotSmtp
+            | Offence::TooManyErrors
+            | Offence::TooManyUnknownRecipients
+            | Offence::TalkBeforeTls
+            | Offence::AuthNotOffered
+            | Offence::BareNewline
+            | Offence::LineTooLong => {}
         }
         if self.is_sampled(whose) {
             tracing::info!({ field::PEER } = %whose.address, { field::REASON } = ?offence, "protocol abuse");
@@ -360,20 +332,6 @@ impl fmt::Display for Word {
             Self::Backend(reply) => f.write_str(&reply.summary()),
             Self::Ours(reply, _) => f.write_str(reply.line.trim_end()),
         }
-    }
-}
-
-fn closed(reason: CloseReason) -> SessionEnd {
-    match reason {
-        CloseReason::Quit => SessionEnd::Quit,
-        CloseReason::EarlyTalker => SessionEnd::EarlyTalker,
-        CloseReason::NotSmtp => SessionEnd::NotSmtp,
-        CloseReason::BareNewline => SessionEnd::BareNewline,
-        CloseReason::LineTooLong => SessionEnd::LineTooLong,
-        CloseReason::TooManyErrors => SessionEnd::TooManyErrors,
-        CloseReason::TooManyCommands => SessionEnd::TooManyCommands,
-        CloseReason::TimedOut => SessionEnd::TimedOut,
-        CloseReason::ServiceUnavailable => SessionEnd::ServiceUnavailable,
     }
 }
 

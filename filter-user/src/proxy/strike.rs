@@ -37,7 +37,10 @@ impl Worker {
 /// What an offence against the protocol counts as.
 fn strike_of(offence: Offence) -> Strike {
     match offence {
+        Offence::AuthNotOffered => Strike::FailedAuth,
+        Offence::TooManyUnknownRecipients => Strike::UnknownRecipient,
         Offence::EarlyTalker
+        | Offence::TalkBeforeTls
         | Offence::NotSmtp
         | Offence::TooManyErrors
         | Offence::BareNewline

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use ppp::v2;
 
 use super::capabilities::Capabilities;
+use crate::smtp::xtext;
 
 /// Who the client is, as far as we know.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +37,7 @@ impl TrueClient<'_> {
         attribute("NAME", "[UNAVAILABLE]");
         attribute("PORT", &self.address.port().to_string());
         attribute("PROTO", if self.extended { "ESMTP" } else { "SMTP" });
-        attribute("HELO", &xtext(self.helo));
+        attribute("HELO", &xtext::encode(self.helo));
         if let Some(local) = self.local {
             attribute("DESTADDR", &xclient_address(local.ip()));
             attribute("DESTPORT", &local.port().to_string());
@@ -71,18 +72,6 @@ fn xclient_address(address: IpAddr) -> String {
         IpAddr::V4(v4) => v4.to_string(),
         IpAddr::V6(v6) => format!("IPV6:{v6}"),
     }
-}
-
-/// RFC 3461 section 4 xtext: everything but printable ASCII, `+` and `=` in hexadecimal.
-fn xtext(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for octet in text.bytes() {
-        match octet {
-            b'!'..=b'~' if octet != b'+' && octet != b'=' => encoded.push(char::from(octet)),
-            _ => encoded.push_str(&format!("+{octet:02X}")),
-        }
-    }
-    encoded
 }
 
 #[cfg(test)]

@@ -190,6 +190,8 @@ impl Driver {
                     return Turn::Over(End::Closed(reason));
                 }
                 Next::Data => Some(Pending::Pump),
+                // No handshake was agreed to.
+                Next::StartTls => return Turn::Over(End::HungUp),
                 Next::Ask(question) => match self.answer(worker, &question) {
                     Ok(answer) => {
                         self.session.handle_answer(service, answer, out, now);
@@ -238,6 +240,13 @@ impl Driver {
             Question::Data => return Err(Pending::Data),
             // Asked while data is pumped, and answered there.
             Question::EndOfData => return Ok(Answer::Refuse(reply::BACKEND_LOST)),
+            // Not offered, so not asked.
+            Question::StartTls => return Ok(Answer::Refuse(reply::TLS_UNAVAILABLE)),
+            Question::Auth(_) | Question::AuthResponse(_) => {
+                return Ok(Answer::Refuse(reply::AUTH_UNAVAILABLE));
+            }
+            Question::Xclient(_) => return Ok(Answer::Refuse(reply::XCLIENT_REFUSED)),
+            Question::AuthCancelled => {}
         }
         Ok(Answer::Accept)
     }

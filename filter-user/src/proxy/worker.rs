@@ -77,7 +77,8 @@ pub(super) struct Worker {
 impl Worker {
     fn new(shared: Arc<Shared>, listeners: Vec<TcpListener>, mailbox: Mailbox) -> io::Result<Self> {
         let offer = Offer::new(&shared.settings, shared.capabilities.load());
-        let input = vec![0; READ + shared.settings.limits.command_line].into_boxed_slice();
+        let limits = &shared.settings.limits;
+        let input = vec![0; READ + limits.command_line.max(limits.auth_line)].into_boxed_slice();
         let clock = Rc::new(Clock::new());
         let poller = Poller::new()?;
         poller.add_bell(mailbox.bell())?;

@@ -1,11 +1,12 @@
 //! Reads a command's arguments where they lie (RFC 5321 section 4.1.1). Does not know what may be said now (`order`)
 //! nor what comes of it (`session`).
 
+use super::offered::Offered;
 use super::order::Verb;
-use super::parameter;
-use super::question::{Hello, MailCommand, RcptCommand};
+use super::question::{AuthCommand, Hello, MailCommand, RcptCommand};
 use super::reply::{self, Reply};
-use super::service::Extensions;
+use super::xclient::XclientCommand;
+use super::{auth, parameter, xclient};
 use crate::address::{ForwardPath, PathError, ReversePath};
 
 /// A command, borrowing from its line.
@@ -19,6 +20,12 @@ pub enum Command<'a> {
     Rcpt(RcptCommand<'a>),
     /// DATA.
     Data,
+    /// STARTTLS.
+    StartTls,
+    /// AUTH.
+    Auth(AuthCommand<'a>),
+    /// XCLIENT.
+    Xclient(XclientCommand<'a>),
     /// RSET.
     Rset,
     /// NOOP.
@@ -84,14 +91,14 @@ impl<'a> Command<'a> {
     pub fn parse(
         verb: Verb,
         arguments: &'a [u8],
-        extensions: Extensions,
+        offered: &Offered,
         smtputf8: bool,
     ) -> Result<Self, Refusal> {
         match verb {
             Verb::Ehlo => hello(true, arguments, reply::EHLO_SYNTAX),
             Verb::Helo => hello(false, arguments, reply::HELO_SYNTAX),
-            Verb::Mail => mail(arguments, extensions),
-            Verb::Rcpt => rcpt(arguments, extensions, smtputf8),
+            Verb::Mail => mail(arguments, offered),
+            Verb::Rcpt => rcpt(arguments, offered, smtputf8),
             Verb::Data => alone(Command::Data, arguments, reply::DATA_SYNTAX),
             Verb::Rset => alone(Command::Rset, arguments, reply::RSET_SYNTAX),
             Verb::Quit => alone(Command::Quit, arguments, reply::QUIT_SYNTAX),
@@ -99,7 +106,10 @@ impl<'a> Command<'a> {
             Verb::Help => Ok(Command::Help),
             Verb::Vrfy if arguments.trim_ascii().is_empty() => Err(reply::VRFY_SYNTAX.into()),
             Verb::Vrfy => Ok(Command::Vrfy),
-            Verb::Expn | Verb::StartTls | Verb::Auth | Verb::Bdat => Err(reply::NOT_IMPLEMENTED.into()),
+            Verb::StartTls => alone(Command::StartTls, arguments, reply::STARTTLS_SYNTAX),
+            Verb::Auth => Ok(Command::Auth(auth::command(arguments, offered)?)),
+            Verb::Xclient => Ok(Command::Xclient(xclient::command(arguments)?)),
+            Verb::Expn | Verb::Bdat => Err(reply::NOT_IMPLEMENTED.into()),
         }
     }
 }
@@ -118,28 +128,28 @@ fn hello(extended: bool, arguments: &[u8], syntax: Reply) -> Result<Command<'_>,
     Ok(Command::Hello(Hello { extended, name }))
 }
 
-fn mail(arguments: &[u8], extensions: Extensions) -> Result<Command<'_>, Refusal> {
+fn mail<'a>(arguments: &'a [u8], offered: &Offered) -> Result<Command<'a>, Refusal> {
     let argument = behind_keyword(arguments, b"FROM:").ok_or(reply::MAIL_SYNTAX)?;
     // whether SMTPUTF8 was given stands behind the path
-    let (path, rest) = ReversePath::parse(argument, extensions.smtputf8).map_err(|error| match error {
+    let (path, rest) = ReversePath::parse(argument, offered.smtputf8).map_err(|error| match error {
         PathError::NoOpeningBracket => Refusal::Reply(reply::MAIL_SYNTAX),
         error => Refusal::ReversePath(error),
     })?;
-    let command = parameter::of_mail(path, separated(rest).ok_or(reply::MAIL_SYNTAX)?, extensions)?;
+    let command = parameter::of_mail(path, separated(rest).ok_or(reply::MAIL_SYNTAX)?, offered)?;
     if !command.smtputf8 && !path.text().is_ascii() {
         return Err(Refusal::ReversePath(PathError::NotAscii));
     }
     Ok(Command::Mail(command))
 }
 
-fn rcpt(arguments: &[u8], extensions: Extensions, smtputf8: bool) -> Result<Command<'_>, Refusal> {
+fn rcpt<'a>(arguments: &'a [u8], offered: &Offered, smtputf8: bool) -> Result<Command<'a>, Refusal> {
     let argument = behind_keyword(arguments, b"TO:").ok_or(reply::RCPT_SYNTAX)?;
     let (path, rest) = ForwardPath::parse(argument, smtputf8).map_err(|error| match error {
         PathError::NoOpeningBracket => Refusal::Reply(reply::RCPT_SYNTAX),
         error => Refusal::ForwardPath(error),
     })?;
     let rest = separated(rest).ok_or(reply::RCPT_SYNTAX)?;
-    Ok(Command::Rcpt(parameter::of_rcpt(path, rest, extensions, smtputf8)?))
+    Ok(Command::Rcpt(parameter::of_rcpt(path, rest, offered, smtputf8)?))
 }
 
 /// What stands behind `FROM:` or `TO:`. A space behind the colon is against the grammar, and common; it cannot be
@@ -165,11 +175,10 @@ mod tests {
     use super::*;
     use crate::smtp::order::Row;
 
-    const ALL: Extensions = Extensions { eight_bit_mime: true, smtputf8: true, dsn: true };
-
     fn parse(line: &str) -> Result<Command<'_>, String> {
+        let offered = Offered { eight_bit_mime: true, smtputf8: true, dsn: true, ..Offered::default() };
         let (row, arguments) = Row::of(line.as_bytes()).unwrap();
-        Command::parse(row.verb, arguments, ALL, false).map_err(|refusal| {
+        Command::parse(row.verb, arguments, &offered, false).map_err(|refusal| {
             let mut said = Vec::new();
             refusal.say(&mut said);
             let said = String::from_utf8(said).unwrap();
@@ -184,6 +193,7 @@ mod tests {
             ("DATA", Command::Data),
             ("data  ", Command::Data),
             ("RSET", Command::Rset),
+            ("STARTTLS", Command::StartTls),
             ("QUIT", Command::Quit),
             ("NOOP whatever", Command::Noop),
             ("HELP MAIL", Command::Help),
@@ -196,7 +206,10 @@ mod tests {
             ("RSET x", "501 5.5.4 syntax: RSET"),
             ("QUIT x", "501 5.5.4 syntax: QUIT"),
             ("VRFY ", "501 5.5.4 syntax: VRFY string"),
-            ("AUTH PLAIN", "502 5.5.1 not implemented"),
+            ("EXPN list", "502 5.5.1 not implemented"),
+            ("STARTTLS x", "501 5.5.4 syntax: STARTTLS"),
+            ("AUTH", "501 5.5.4 syntax: AUTH mechanism [initial-response]"),
+            ("XCLIENT", "501 5.5.4 syntax: XCLIENT attribute=value ..., each once"),
         ] {
             assert_eq!(parse(line), Err(said.to_owned()), "{line}");
         }

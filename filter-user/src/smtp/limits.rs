@@ -18,6 +18,8 @@ pub struct BoundsReached {
     pub recipients: u16,
     /// `message_size`.
     pub message_size: u16,
+    /// `auth_line`.
+    pub auth_line: u16,
 }
 
 /// The bounds of one session.
@@ -34,6 +36,12 @@ pub struct Limits {
     pub recipients: u32,
     /// Octets of one message.
     pub message_size: u64,
+    /// Octets of a response in an AUTH exchange, CR LF included (RFC 4954 section 4: 12,288 are enough).
+    pub auth_line: usize,
+    /// Attempts to authenticate that may fail in one session, after which it ends.
+    pub auth_attempts: u32,
+    /// Recipients that nobody knows, in one session, after which it ends: more are a harvest.
+    pub unknown_recipients: u32,
     /// Bare CR or LF in message data.
     pub bare_newline: BareNewline,
 }

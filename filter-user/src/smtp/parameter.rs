@@ -1,9 +1,10 @@
-//! The parameters of MAIL and RCPT (RFC 5321 section 4.1.1.11; RFC 1870, 3461, 6152, 6531). A parameter whose extension
-//! is not offered is refused, so that nothing is promised that the backend may not keep.
+//! The parameters of MAIL and RCPT (RFC 5321 section 4.1.1.11; RFC 1870, 3461, 4954, 6152, 6531, 8689). A parameter whose
+//! extension is not offered is refused, so that nothing is promised that the backend may not keep.
 
+use super::offered::Offered;
 use super::question::{MailCommand, RcptCommand};
 use super::reply::{self, Reply};
-use super::service::Extensions;
+use super::xtext::is_xtext;
 use crate::address::{ForwardPath, ReversePath};
 
 /// RFC 3461 section 4.4.
@@ -17,16 +18,23 @@ const SIZE_DIGITS: usize = 20;
 pub(super) fn of_mail<'a>(
     path: ReversePath<'a>,
     text: &'a [u8],
-    extensions: Extensions,
+    offered: &Offered,
 ) -> Result<MailCommand<'a>, Reply> {
-    let mut mail =
-        MailCommand { path, size: None, eight_bit: false, smtputf8: false, ret: None, envid: None };
-    let mut body_given = false;
+    let mut mail = MailCommand {
+        path,
+        size: None,
+        eight_bit: false,
+        smtputf8: false,
+        require_tls: false,
+        ret: None,
+        envid: None,
+    };
+    let (mut body_given, mut auth_given) = (false, false);
     for (keyword, value) in parameters(text) {
         if is(keyword, "SIZE") {
             once(mail.size.is_some(), reply::SIZE_SYNTAX)?;
             mail.size = Some(value.and_then(size).ok_or(reply::SIZE_SYNTAX)?);
-        } else if is(keyword, "BODY") && extensions.eight_bit_mime {
+        } else if is(keyword, "BODY") && offered.eight_bit_mime {
             once(body_given, reply::BODY_SYNTAX)?;
             body_given = true;
             mail.eight_bit = match value {
@@ -34,17 +42,25 @@ pub(super) fn of_mail<'a>(
                 Some(value) if is(value, "7BIT") => false,
                 _ => return Err(reply::BODY_SYNTAX),
             };
-        } else if is(keyword, "SMTPUTF8") && extensions.smtputf8 {
+        } else if is(keyword, "SMTPUTF8") && offered.smtputf8 {
             once(mail.smtputf8 || value.is_some(), reply::SMTPUTF8_SYNTAX)?;
             mail.smtputf8 = true;
-        } else if is(keyword, "RET") && extensions.dsn {
+        } else if is(keyword, "RET") && offered.dsn {
             once(mail.ret.is_some(), reply::RET_SYNTAX)?;
             let value = value.filter(|value| is(value, "FULL") || is(value, "HDRS"));
             mail.ret = Some(value.and_then(utf8).ok_or(reply::RET_SYNTAX)?);
-        } else if is(keyword, "ENVID") && extensions.dsn {
+        } else if is(keyword, "ENVID") && offered.dsn {
             once(mail.envid.is_some(), reply::ENVID_SYNTAX)?;
             let value = value.filter(|value| value.len() <= ENVID_LIMIT && is_xtext(value));
             mail.envid = Some(value.and_then(utf8).ok_or(reply::ENVID_SYNTAX)?);
+        } else if is(keyword, "REQUIRETLS") && offered.require_tls {
+            once(mail.require_tls || value.is_some(), reply::REQUIRETLS_SYNTAX)?;
+            mail.require_tls = true;
+        } else if is(keyword, "AUTH") && offered.auth_parameter() {
+            // Read and forgotten: that somebody else vouched for the sender is not for a client to say (RFC 4954
+            // section 5).
+            let given = value.is_some_and(|value| value == b"<>" || is_xtext(value));
+            once(std::mem::replace(&mut auth_given, true) || !given, reply::AUTH_PARAMETER_SYNTAX)?;
         } else {
             return Err(reply::MAIL_PARAMETER_UNKNOWN);
         }
@@ -56,16 +72,16 @@ pub(super) fn of_mail<'a>(
 pub(super) fn of_rcpt<'a>(
     path: ForwardPath<'a>,
     text: &'a [u8],
-    extensions: Extensions,
+    offered: &Offered,
     smtputf8: bool,
 ) -> Result<RcptCommand<'a>, Reply> {
     let mut rcpt = RcptCommand { path, notify: None, orcpt: None };
     for (keyword, value) in parameters(text) {
-        if is(keyword, "NOTIFY") && extensions.dsn {
+        if is(keyword, "NOTIFY") && offered.dsn {
             once(rcpt.notify.is_some(), reply::NOTIFY_SYNTAX)?;
             let value = value.filter(|value| is_notify(value));
             rcpt.notify = Some(value.and_then(utf8).ok_or(reply::NOTIFY_SYNTAX)?);
-        } else if is(keyword, "ORCPT") && extensions.dsn {
+        } else if is(keyword, "ORCPT") && offered.dsn {
             once(rcpt.orcpt.is_some(), reply::ORCPT_SYNTAX)?;
             let value = value.filter(|value| value.len() <= ORCPT_LIMIT).and_then(utf8);
             rcpt.orcpt = Some(value.filter(|value| is_orcpt(value, smtputf8)).ok_or(reply::ORCPT_SYNTAX)?);
@@ -108,24 +124,6 @@ fn size(value: &[u8]) -> Option<u64> {
     )
 }
 
-/// RFC 3461 section 4: printable, with `+` and `=` as `+` and two capital hexadecimal digits.
-fn is_xtext(value: &[u8]) -> bool {
-    let mut rest = value;
-    while let [first, behind @ ..] = rest {
-        rest = match (first, behind) {
-            (b'+', [a, b, behind @ ..]) if is_hexchar(*a) && is_hexchar(*b) => behind,
-            (b'+' | b'=', _) => return false,
-            (b'!'..=b'~', behind) => behind,
-            _ => return false,
-        };
-    }
-    !value.is_empty()
-}
-
-fn is_hexchar(b: u8) -> bool {
-    matches!(b, b'0'..=b'9' | b'A'..=b'F')
-}
-
 fn is_notify(value: &[u8]) -> bool {
     is(value, "NEVER")
         || value
@@ -151,16 +149,25 @@ fn is_orcpt(value: &str, smtputf8: bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::smtp::offered::AuthOffer;
 
-    const ALL: Extensions = Extensions { eight_bit_mime: true, smtputf8: true, dsn: true };
-    const NONE: Extensions = Extensions { eight_bit_mime: false, smtputf8: false, dsn: false };
+    fn all() -> Offered {
+        Offered {
+            eight_bit_mime: true,
+            smtputf8: true,
+            dsn: true,
+            require_tls: true,
+            auth: AuthOffer::By("PLAIN".to_owned()),
+            ..Offered::default()
+        }
+    }
 
     fn mail(text: &str) -> Result<MailCommand<'_>, Reply> {
-        of_mail(ReversePath::Null, text.as_bytes(), ALL)
+        of_mail(ReversePath::Null, text.as_bytes(), &all())
     }
 
     fn rcpt(text: &str, smtputf8: bool) -> Result<RcptCommand<'_>, Reply> {
-        of_rcpt(ForwardPath::Postmaster, text.as_bytes(), ALL, smtputf8)
+        of_rcpt(ForwardPath::Postmaster, text.as_bytes(), &all(), smtputf8)
     }
 
     #[test]
@@ -170,6 +177,10 @@ mod tests {
         assert_eq!((all.ret, all.envid), (Some("hdrs"), Some("a+2Bb")));
         assert_eq!(mail(" SIZE=99999999999999999999").map(|mail| mail.size), Ok(Some(u64::MAX)));
         assert_eq!(mail(" BODY=7BIT").map(|mail| mail.eight_bit), Ok(false));
+        assert_eq!(mail(" requiretls").map(|mail| mail.require_tls), Ok(true));
+        for text in [" AUTH=<>", " AUTH=a+3Db@c.example"] {
+            assert_eq!(mail(text), mail(""), "{text} is taken and says nothing");
+        }
         for (text, refusal) in [
             (" SIZE", reply::SIZE_SYNTAX),
             (" SIZE=", reply::SIZE_SYNTAX),
@@ -188,7 +199,12 @@ mod tests {
             (" ENVID=a+2b", reply::ENVID_SYNTAX),
             (" ENVID=a+2", reply::ENVID_SYNTAX),
             (" ENVID=ä", reply::ENVID_SYNTAX),
-            (" AUTH=<>", reply::MAIL_PARAMETER_UNKNOWN),
+            (" REQUIRETLS=yes", reply::REQUIRETLS_SYNTAX),
+            (" REQUIRETLS REQUIRETLS", reply::REQUIRETLS_SYNTAX),
+            (" AUTH", reply::AUTH_PARAMETER_SYNTAX),
+            (" AUTH=", reply::AUTH_PARAMETER_SYNTAX),
+            (" AUTH=a=b", reply::AUTH_PARAMETER_SYNTAX),
+            (" AUTH=<> AUTH=<>", reply::AUTH_PARAMETER_SYNTAX),
             (" NOTIFY=NEVER", reply::MAIL_PARAMETER_UNKNOWN),
             (" =", reply::MAIL_PARAMETER_UNKNOWN),
         ] {
@@ -224,12 +240,12 @@ mod tests {
 
     #[test]
     fn what_is_not_offered_is_not_known() {
-        for text in [" BODY=7BIT", " SMTPUTF8", " RET=FULL", " ENVID=x"] {
-            let refused = of_mail(ReversePath::Null, text.as_bytes(), NONE);
+        for text in [" BODY=7BIT", " SMTPUTF8", " RET=FULL", " ENVID=x", " REQUIRETLS", " AUTH=<>"] {
+            let refused = of_mail(ReversePath::Null, text.as_bytes(), &Offered::default());
             assert_eq!(refused, Err(reply::MAIL_PARAMETER_UNKNOWN), "{text}");
         }
         for text in [" NOTIFY=NEVER", " ORCPT=rfc822;a"] {
-            let refused = of_rcpt(ForwardPath::Postmaster, text.as_bytes(), NONE, false);
+            let refused = of_rcpt(ForwardPath::Postmaster, text.as_bytes(), &Offered::default(), false);
             assert_eq!(refused, Err(reply::RCPT_PARAMETER_UNKNOWN), "{text}");
         }
     }

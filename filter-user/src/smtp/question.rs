@@ -1,6 +1,7 @@
 //! What a session asks of its driver, and what it may be told. Everything in a question borrows from the read buffer.
 
 use super::reply::Reply;
+use super::xclient::XclientCommand;
 use crate::address::{ForwardPath, ReversePath};
 
 /// A session is parked on one of these until [`Session::handle_answer`](super::Session::handle_answer).
@@ -18,6 +19,17 @@ pub enum Question<'b> {
     EndOfData,
     /// RSET while a transaction is open. May only be accepted.
     Reset,
+    /// STARTTLS: may the handshake begin? Accepted: 220, then [`Next::StartTls`](super::Next::StartTls).
+    StartTls,
+    /// AUTH, where it is offered: an exchange begins. Answered by a challenge, or the outcome.
+    Auth(AuthCommand<'b>),
+    /// The client's response to a challenge: base64, one line as it was sent.
+    AuthResponse(&'b [u8]),
+    /// The exchange is over without an outcome: the client cancelled it, or what it sent was no response. The client was
+    /// told; the driver drops what it has of the exchange. May only be accepted.
+    AuthCancelled,
+    /// XCLIENT, where it is offered: is this who the client is? Accepted: the session starts over with the greeting.
+    Xclient(XclientCommand<'b>),
 }
 
 /// How a client introduced itself.
@@ -27,6 +39,15 @@ pub struct Hello<'b> {
     pub extended: bool,
     /// The name or address literal, as it was given.
     pub name: &'b str,
+}
+
+/// AUTH with its arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AuthCommand<'b> {
+    /// One of the mechanisms that are offered, in any case.
+    pub mechanism: &'b str,
+    /// The initial response, base64: empty where it was `=`, nothing where there was none.
+    pub initial: Option<&'b [u8]>,
 }
 
 /// MAIL FROM with its parameters.
@@ -40,6 +61,8 @@ pub struct MailCommand<'b> {
     pub eight_bit: bool,
     /// SMTPUTF8 was given (RFC 6531).
     pub smtputf8: bool,
+    /// REQUIRETLS was given (RFC 8689).
+    pub require_tls: bool,
     /// RET, as given: FULL or HDRS (RFC 3461).
     pub ret: Option<&'b str>,
     /// ENVID, as given, xtext (RFC 3461).
@@ -75,4 +98,6 @@ pub enum Answer<'r> {
     Refuse(Reply),
     /// What the backend said: 2xx (for DATA: 354) is yes. A 421 ends the session.
     Backend(BackendReply<'r>),
+    /// The exchange of AUTH goes on: this challenge, in base64, is said with a 334. No answer to anything else.
+    Challenge(&'r [u8]),
 }

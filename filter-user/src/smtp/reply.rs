@@ -1,6 +1,6 @@
-//! Every reply that we can send: code, enhanced code (RFC 3463), text and when; bytes ready-made. Only four are made
-//! elsewhere: the greeting and the answers to HELO and EHLO (`service`), which carry our name, and the refusal of a bad
-//! path (`command`), which carries its fault.
+//! Every reply that we can send: code, enhanced code (RFC 3463), text and when; bytes ready-made. Only six are made
+//! elsewhere: the greeting and the answers to HELO and EHLO, which carry our name, and to HELP, which lists what is offered
+//! (`service`); the refusal of a bad path (`command`), which carries its fault; and the challenges of AUTH (`session`).
 
 /// A reply of ours: one line, ready-made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,8 +50,9 @@ macro_rules! replies {
 
 replies! {
     // what went well
-    HELP "214 2.0.0 commands: HELO EHLO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT", "HELP.";
+    START_TLS "220 2.0.0 ready for TLS", "STARTTLS that was accepted.";
     CLOSING "221 2.0.0 closing", "QUIT.";
+    AUTHENTICATED "235 2.7.0 authenticated", "AUTH that succeeded.";
     DONE "250 2.0.0 ok", "NOOP; RSET.";
     SENDER_TAKEN "250 2.1.0 sender ok", "MAIL that was accepted.";
     RECIPIENT_TAKEN "250 2.1.5 recipient ok", "RCPT that was accepted, and no backend said so itself.";
@@ -65,15 +66,19 @@ replies! {
     PEER_LIMITED "421 4.7.0 too many offences from your address, try again later", "The peer is limited, and came too soon.";
     TOO_MANY_ERRORS "421 4.7.0 too many errors", "The session erred as often as it may.";
     TOO_MANY_COMMANDS "421 4.7.0 too many commands in one session", "The session said as many commands as it may.";
+    TOO_MANY_AUTH_ATTEMPTS "421 4.7.0 too many failed attempts to authenticate", "The session failed as often as it may.";
+    TOO_MANY_UNKNOWN_RECIPIENTS "421 4.7.0 too many unknown recipients", "The session named as many recipients that nobody knows as it may.";
     TIMED_OUT "421 4.4.2 timed out", "Nothing came in time, or the session is too old.";
     PEER_BLOCKED "554 5.7.1 your address is blocked for its offences", "The peer is blocked, and the kernel does not drop it.";
     EARLY_TALK "554 5.5.1 talked before the banner", "In place of the banner, to who did not wait for it.";
+    TALK_BEFORE_TLS "554 5.5.1 talked before TLS", "Behind STARTTLS, to who did not wait for the handshake. The session ends.";
     NOT_SMTP "554 5.5.1 this is SMTP", "An HTTP verb, a TLS handshake and the like.";
 
     // the line itself
     UNKNOWN_COMMAND "500 5.5.1 unknown command, HELP lists those known", "A verb that is not in the table of commands.";
-    NOT_IMPLEMENTED "502 5.5.1 not implemented", "EXPN; and STARTTLS, AUTH and BDAT, which are not offered.";
+    NOT_IMPLEMENTED "502 5.5.1 not implemented", "EXPN and BDAT; STARTTLS and AUTH where they are not offered.";
     LINE_TOO_LONG "500 5.5.2 line too long", "A command line beyond its bound; its rest was swallowed.";
+    AUTH_LINE_TOO_LONG "500 5.5.6 response is too long", "A response in an AUTH exchange beyond its bound; its rest was swallowed, and the exchange is over.";
     LINE_WITHOUT_END "500 5.5.2 line has no end", "An over-long line whose end did not come in time to be swallowed. The session ends.";
     BARE_NEWLINE_IN_COMMAND "500 5.5.2 bare CR or LF, only CR LF ends a line", "A CR without LF or an LF without CR in a command. The session ends.";
     NUL_IN_COMMAND "500 5.5.2 NUL in command", "A command line with a NUL.";
@@ -81,9 +86,24 @@ replies! {
     // the order of commands
     HELLO_FIRST "503 5.5.1 HELO or EHLO first", "MAIL before the client introduced itself.";
     NESTED_MAIL "503 5.5.1 sender is already given, RSET begins anew", "A second MAIL in one transaction.";
+    IN_TRANSACTION "503 5.5.1 not within a transaction, RSET ends it", "STARTTLS, AUTH or XCLIENT after MAIL.";
     MAIL_FIRST "503 5.5.1 MAIL first", "RCPT or DATA without a transaction.";
     RCPT_FIRST "503 5.5.1 RCPT first", "DATA in a transaction without any RCPT.";
     NO_VALID_RECIPIENTS "554 5.5.1 no valid recipients", "DATA after every RCPT was refused.";
+    TLS_IN_USE "503 5.5.1 TLS is in use already", "STARTTLS over TLS.";
+    AUTHENTICATED_ALREADY "503 5.5.1 authenticated already", "AUTH after one that succeeded.";
+
+    // who must prove themselves first
+    STARTTLS_FIRST "530 5.7.0 STARTTLS first", "MAIL where only who authenticated may send, which needs TLS.";
+    AUTH_FIRST "530 5.7.0 authentication required", "MAIL where only who authenticated may send.";
+    AUTH_NEEDS_TLS "538 5.7.11 authentication needs TLS, STARTTLS first", "AUTH in the clear, where it is offered over TLS.";
+    AUTH_FAILED "535 5.7.8 authentication failed", "AUTH with credentials that are not right.";
+    AUTH_CANCELLED "501 5.7.0 authentication cancelled", "A response of `*`.";
+    AUTH_NOT_BASE64 "501 5.5.2 response is not base64", "A response in an AUTH exchange, or an initial one, that is not base64.";
+    MECHANISM_UNKNOWN "504 5.5.4 mechanism is not offered", "AUTH with a mechanism that EHLO did not show.";
+    AUTH_UNAVAILABLE "454 4.7.0 authentication is not available, try again later", "What knows the credentials cannot be asked.";
+    TLS_UNAVAILABLE "454 4.7.0 TLS is not available, try again later", "STARTTLS that cannot be served now.";
+    XCLIENT_REFUSED "550 5.7.0 XCLIENT is taken from listed hosts alone", "XCLIENT from a host that is not in `xclient-from`.";
 
     // the grammar of commands
     HELO_SYNTAX "501 5.5.4 syntax: HELO hostname", "HELO without a name, or with something that is none.";
@@ -94,11 +114,16 @@ replies! {
     RSET_SYNTAX "501 5.5.4 syntax: RSET", "RSET with something behind it.";
     VRFY_SYNTAX "501 5.5.4 syntax: VRFY string", "VRFY without a string.";
     QUIT_SYNTAX "501 5.5.4 syntax: QUIT", "QUIT with something behind it.";
+    STARTTLS_SYNTAX "501 5.5.4 syntax: STARTTLS", "STARTTLS with something behind it.";
+    AUTH_SYNTAX "501 5.5.4 syntax: AUTH mechanism [initial-response]", "AUTH that is not this.";
+    XCLIENT_SYNTAX "501 5.5.4 syntax: XCLIENT attribute=value ..., each once", "XCLIENT that is not this.";
     SIZE_SYNTAX "501 5.5.4 syntax: MAIL FROM:<reverse-path> SIZE=octets, once", "SIZE that is not this.";
     BODY_SYNTAX "501 5.5.4 syntax: MAIL FROM:<reverse-path> BODY=7BIT or 8BITMIME, once", "BODY that is not this.";
     SMTPUTF8_SYNTAX "501 5.5.4 syntax: MAIL FROM:<reverse-path> SMTPUTF8, once, without a value", "SMTPUTF8 that is not this.";
     RET_SYNTAX "501 5.5.4 syntax: MAIL FROM:<reverse-path> RET=FULL or HDRS, once", "RET that is not this.";
     ENVID_SYNTAX "501 5.5.4 syntax: MAIL FROM:<reverse-path> ENVID=xtext, once, up to 100 octets", "ENVID that is not this.";
+    REQUIRETLS_SYNTAX "501 5.5.4 syntax: MAIL FROM:<reverse-path> REQUIRETLS, once, without a value", "REQUIRETLS that is not this.";
+    AUTH_PARAMETER_SYNTAX "501 5.5.4 syntax: MAIL FROM:<reverse-path> AUTH=<> or xtext, once", "The parameter AUTH that is not this.";
     NOTIFY_SYNTAX "501 5.5.4 syntax: RCPT TO:<forward-path> NOTIFY=NEVER or a list of SUCCESS,FAILURE,DELAY, once", "NOTIFY that is not this.";
     ORCPT_SYNTAX "501 5.5.4 syntax: RCPT TO:<forward-path> ORCPT=addr-type;xtext, once, up to 500 octets", "ORCPT that is not this.";
     MAIL_PARAMETER_UNKNOWN "555 5.5.4 MAIL parameter is not known or not offered", "A parameter of MAIL whose extension EHLO did not show.";
@@ -120,6 +145,7 @@ replies! {
     BACKEND_LOST "451 4.4.2 mail server was lost, try again later", "The backend's connection ended in the middle of a transaction.";
     BACKEND_GARBLED "451 4.4.0 mail server does not speak SMTP, try again later", "The backend said something that is no reply.";
     CONVERSION_REFUSED "554 5.6.3 mail server does not take 8-bit messages", "BODY=8BITMIME, and the backend does not offer 8BITMIME.";
+    REQUIRETLS_REFUSED "550 5.7.30 mail server cannot keep REQUIRETLS", "REQUIRETLS, and the way to the backend is not protected.";
     SMTPUTF8_REFUSED "550 5.6.7 mail server does not take SMTPUTF8", "SMTPUTF8, and the backend does not offer it.";
 }
 

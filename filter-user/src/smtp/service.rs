@@ -1,18 +1,9 @@
-//! What the server offers: its name, its extensions, its bounds; with the greeting and the EHLO reply ready-made.
-//! Built once for a configuration and shared by all sessions of a worker.
+//! What the server offers: its name, its extensions, its bounds; with the greeting and the replies to EHLO and HELP
+//! ready-made. Built once for a configuration and shared by all sessions of a worker.
 
+use super::offered::Offered;
+use super::order::{COMMANDS, When};
 use super::{Deadlines, Limits};
-
-/// The extensions shown in EHLO; PIPELINING, SIZE and ENHANCEDSTATUSCODES always are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Extensions {
-    /// 8BITMIME (RFC 6152).
-    pub eight_bit_mime: bool,
-    /// SMTPUTF8 (RFC 6531).
-    pub smtputf8: bool,
-    /// DSN (RFC 3461).
-    pub dsn: bool,
-}
 
 /// What one kind of session is offered.
 #[derive(Clone, Debug)]
@@ -24,37 +15,34 @@ pub struct Service {
     /// Time-outs.
     pub deadlines: Deadlines,
     /// Extensions.
-    pub extensions: Extensions,
+    pub offered: Offered,
     greeting: String,
     helo: String,
     ehlo: String,
+    help: String,
 }
 
 impl Service {
-    /// Makes the greeting and the EHLO reply ready.
+    /// Makes the greeting and the replies to EHLO and HELP ready.
     #[must_use]
-    pub fn new(hostname: &str, limits: Limits, deadlines: Deadlines, extensions: Extensions) -> Self {
+    pub fn new(hostname: &str, limits: Limits, deadlines: Deadlines, offered: Offered) -> Self {
         let mut ehlo = format!("250-{hostname}\r\n250-PIPELINING\r\n250-SIZE {}\r\n", limits.message_size);
-        for (offered, keyword) in [
-            (extensions.eight_bit_mime, "8BITMIME"),
-            (extensions.smtputf8, "SMTPUTF8"),
-            (extensions.dsn, "DSN"),
-        ] {
-            if offered {
-                ehlo.push_str("250-");
-                ehlo.push_str(keyword);
-                ehlo.push_str("\r\n");
-            }
-        }
+        offered.show(&mut ehlo);
         ehlo.push_str("250 ENHANCEDSTATUSCODES\r\n");
+        let mut help = "214 2.0.0 commands:".to_owned();
+        for row in COMMANDS.iter().filter(|row| row.when != When::Never && offered.offers(row.verb).is_ok()) {
+            help.extend([" ", row.name]);
+        }
+        help.push_str("\r\n");
         Self {
             hostname: hostname.to_owned(),
             limits,
             deadlines,
-            extensions,
+            offered,
             greeting: format!("220 {hostname} ESMTP relaygate\r\n"),
             helo: format!("250 {hostname}\r\n"),
             ehlo,
+            help,
         }
     }
 
@@ -62,6 +50,12 @@ impl Service {
     #[must_use]
     pub fn greeting(&self) -> &str {
         &self.greeting
+    }
+
+    /// The answer to HELP: every command that is offered.
+    #[must_use]
+    pub fn help(&self) -> &str {
+        &self.help
     }
 
     /// The answer to HELO, or to EHLO where `extended`.
@@ -75,15 +69,19 @@ impl Service {
 mod tests {
     use super::*;
     use crate::smtp::BareNewline;
+    use crate::smtp::offered::{AuthOffer, TlsOffer};
     use std::time::Duration;
 
-    fn service(extensions: Extensions) -> Service {
+    fn service(offered: Offered) -> Service {
         let limits = Limits {
             command_line: 2048,
             commands: 100,
             errors: 10,
             recipients: 100,
             message_size: 1000,
+            auth_line: 12_288,
+            auth_attempts: 3,
+            unknown_recipients: 10,
             bare_newline: BareNewline::Normalise,
         };
         let deadlines = Deadlines {
@@ -91,22 +89,44 @@ mod tests {
             data: Duration::from_secs(180),
             session: Duration::from_secs(3600),
         };
-        Service::new("mx.example.org", limits, deadlines, extensions)
+        Service::new("mx.example.org", limits, deadlines, offered)
     }
 
     #[test]
-    fn ehlo_shows_what_is_offered_and_nothing_else() {
+    fn ehlo_and_help_show_what_is_offered_and_nothing_else() {
+        let nothing = service(Offered::default());
         assert_eq!(
-            service(Extensions::default()).hello(true),
+            nothing.hello(true),
             "250-mx.example.org\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250 ENHANCEDSTATUSCODES\r\n"
         );
-        let all = Extensions { eight_bit_mime: true, smtputf8: true, dsn: true };
         assert_eq!(
-            service(all).hello(true),
-            "250-mx.example.org\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-DSN\r\n\
-             250 ENHANCEDSTATUSCODES\r\n"
+            nothing.help(),
+            "214 2.0.0 commands: RCPT MAIL EHLO QUIT DATA HELO RSET NOOP VRFY HELP\r\n"
         );
-        assert_eq!(service(all).hello(false), "250 mx.example.org\r\n");
-        assert_eq!(service(all).greeting(), "220 mx.example.org ESMTP relaygate\r\n");
+        let all = service(Offered {
+            eight_bit_mime: true,
+            smtputf8: true,
+            dsn: true,
+            require_tls: true,
+            tls: TlsOffer::StartTls,
+            auth: AuthOffer::By("SCRAM-SHA-256 PLAIN".to_owned()),
+            auth_first: true,
+            xclient: true,
+        });
+        assert_eq!(
+            all.hello(true),
+            "250-mx.example.org\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-DSN\r\n\
+             250-STARTTLS\r\n250-REQUIRETLS\r\n250-AUTH SCRAM-SHA-256 PLAIN\r\n\
+             250-XCLIENT NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT\r\n250 ENHANCEDSTATUSCODES\r\n"
+        );
+        assert!(all.help().ends_with(" HELP STARTTLS AUTH XCLIENT\r\n"), "{}", all.help());
+        assert_eq!(all.hello(false), "250 mx.example.org\r\n");
+        assert_eq!(all.greeting(), "220 mx.example.org ESMTP relaygate\r\n");
+    }
+
+    #[test]
+    fn over_tls_nobody_is_asked_to_start_it() {
+        let over_tls = service(Offered { tls: TlsOffer::InUse, ..Offered::default() });
+        assert!(!over_tls.hello(true).contains("STARTTLS") && !over_tls.help().contains("STARTTLS"));
     }
 }

@@ -57,6 +57,12 @@ label! {
         TooManyErrors = "too_many_errors",
         /// `max-commands`.
         TooManyCommands = "too_many_commands",
+        /// It failed to authenticate as often as it may.
+        TooManyAuthAttempts = "too_many_auth_attempts",
+        /// `max-unknown-recipients`.
+        TooManyUnknownRecipients = "too_many_unknown_recipients",
+        /// It went on in the clear behind STARTTLS.
+        TalkBeforeTls = "talk_before_tls",
         /// It took too long.
         TimedOut = "timed_out",
         /// We or the backend said 421.
@@ -175,6 +181,12 @@ label! {
         Recipients = "max_recipients",
         /// `max-message-size`.
         MessageSize = "max_message_size",
+        /// The octets of a response in an AUTH exchange, which are no setting.
+        AuthLine = "auth_line",
+        /// `max-auth-attempts`.
+        AuthAttempts = "max_auth_attempts",
+        /// `max-unknown-recipients`.
+        UnknownRecipients = "max_unknown_recipients",
     }
 }
 

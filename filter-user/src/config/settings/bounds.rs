@@ -18,6 +18,8 @@ settings! { "Bounds":
         "Errors in one session, after which it ends with a strike.";
     MAX_RECIPIENTS: Count = "max-recipients", Is("1000"), count("recipients", 1, 100_000),
         "Accepted recipients of one message. RFC 5321 section 4.5.3.1.8 asks for at least 100.";
+    MAX_UNKNOWN_RECIPIENTS: Count = "max-unknown-recipients", Is("10"), count("recipients", 1, 1_000_000),
+        "Recipients that nobody knows, in one session, after which it ends with a strike: who names more is after addresses.";
     MAX_MESSAGE_SIZE: Octets = "max-message-size", Is("50M"), Octets { from: 65_536, to: 1 << 40 },
         "The largest message; shown as SIZE.";
     BARE_NEWLINE: Choice<BareNewline> = "bare-newline", Is("normalise"),

@@ -7,7 +7,7 @@ use super::super::order::{Phase, Recipients};
 use super::super::question::Answer;
 use super::super::reply::{self, Reply};
 use super::super::service::Service;
-use super::{Message, Parked, Session, State};
+use super::{CloseReason, Message, Offence, Parked, Session, State};
 
 impl Session {
     /// Answers the question that the session is parked on; does nothing if there is none. What comes of it is said by
@@ -17,9 +17,20 @@ impl Session {
             return;
         };
         self.await_command(service, now);
-        if let Some(code) = refusal(parked, answer, out) {
+        if parked == Parked::AuthCancelled {
+            // The client was told when it happened.
+        } else if let (Parked::Auth, Answer::Challenge(challenge)) = (parked, answer) {
+            self.challenge(service, challenge, out);
+        } else if let Some(code) = refusal(parked, answer, out) {
             self.refused(parked);
-            self.handle_refused(service, code, out);
+            if parked == Parked::Auth {
+                self.handle_auth_refused(service, code, out);
+            } else {
+                self.handle_refused(service, code, out);
+            }
+            if parked == Parked::Rcpt && is_of_nobody(answer) {
+                self.handle_unknown_recipient(service, out);
+            }
         } else {
             self.accepted(service, parked, answer, out, now);
         }
@@ -63,10 +74,34 @@ impl Session {
                 self.phase = Phase::Greeted;
                 reply::DONE
             }
+            Parked::StartTls => {
+                self.state = State::Tls;
+                reply::START_TLS
+            }
+            Parked::Auth => {
+                self.authenticated = true;
+                reply::AUTHENTICATED
+            }
+            Parked::Xclient { login } => {
+                self.start_over(login);
+                out.extend_from_slice(service.greeting().as_bytes());
+                return;
+            }
+            Parked::AuthCancelled => return,
         };
         match answer {
             Answer::Backend(said) => out.extend_from_slice(said.lines),
-            Answer::Accept | Answer::Refuse(_) => own.say(out),
+            Answer::Accept | Answer::Refuse(_) | Answer::Challenge(_) => own.say(out),
+        }
+    }
+
+    /// Who asks for one name after the other, to learn which there are, learns no more.
+    fn handle_unknown_recipient(&mut self, service: &Service, out: &mut Vec<u8>) {
+        self.unknown_recipients = self.unknown_recipients.saturating_add(1);
+        let closed = matches!(self.state, State::Closed(_));
+        if !closed && self.unknown_recipients >= service.limits.unknown_recipients {
+            reply::TOO_MANY_UNKNOWN_RECIPIENTS.say(out);
+            self.close_offended(CloseReason::TooManyUnknownRecipients, Offence::TooManyUnknownRecipients);
         }
     }
 
@@ -94,6 +129,7 @@ fn refusal(parked: Parked, answer: Answer<'_>, out: &mut Vec<u8>) -> Option<u16>
         Answer::Accept if parked == Parked::EndOfData => say(reply::BACKEND_LOST, out),
         Answer::Accept => None,
         Answer::Refuse(reply) => say(reply, out),
+        Answer::Challenge(_) => say(reply::BACKEND_GARBLED, out),
         Answer::Backend(said) => match (parked, said.code) {
             (Parked::Data, 354) => None,
             (Parked::Data, code) if code < 400 => say(reply::BACKEND_GARBLED, out),
@@ -105,5 +141,16 @@ fn refusal(parked: Parked, answer: Answer<'_>, out: &mut Vec<u8>) -> Option<u16>
             // neither yes nor no: a reply that has no place here
             _ => say(reply::BACKEND_GARBLED, out),
         },
+    }
+}
+
+/// Whether a refusal says that there is no such recipient: ours does, and so does a backend's own with RFC 3463's 5.1.1.
+fn is_of_nobody(answer: Answer<'_>) -> bool {
+    match answer {
+        Answer::Refuse(reply) => reply == reply::UNKNOWN_RECIPIENT,
+        Answer::Backend(said) => {
+            said.code == 550 && said.lines.get(4..).is_some_and(|text| text.starts_with(b"5.1.1"))
+        }
+        Answer::Accept | Answer::Challenge(_) => false,
     }
 }

@@ -5,11 +5,12 @@ use std::time::Instant;
 use super::super::command::Command;
 use super::super::foreign;
 use super::super::line::{self, Line};
-use super::super::order::{Phase, Recipients, Row};
+use super::super::offered::AuthOffer;
+use super::super::order::{Phase, Recipients, Row, Verb};
 use super::super::question::Question;
-use super::super::reply;
+use super::super::reply::{self, Reply};
 use super::super::service::Service;
-use super::{CloseReason, Handled, Next, Offence, Parked, Session, State};
+use super::{CloseReason, Handled, LineOf, Next, Offence, Parked, Session, State};
 
 /// How many lines' length of one over-long line is swallowed for its end to come.
 const SWALLOWED_LINES: usize = 16;
@@ -32,11 +33,33 @@ impl Session {
                 State::Answer(_) => return Handled { consumed, next: Next::Read },
                 State::Accepted if rest.is_empty() => return Handled { consumed, next: Next::Read },
                 State::Accepted => self.handle_early_talk(service, out),
-                State::LineEnd { swallowed } => match self.swallow(service, rest, swallowed, out, now) {
-                    0 if self.state == (State::LineEnd { swallowed }) => {
-                        return Handled { consumed, next: Next::Read };
+                State::Tls if rest.is_empty() => return Handled { consumed, next: Next::StartTls },
+                State::Tls => {
+                    reply::TALK_BEFORE_TLS.say(out);
+                    self.close_offended(CloseReason::TalkBeforeTls, Offence::TalkBeforeTls);
+                }
+                State::ExchangeOver => {
+                    self.state = State::Answer(Parked::AuthCancelled);
+                    return Handled { consumed, next: Next::Ask(Question::AuthCancelled) };
+                }
+                State::LineEnd { of, swallowed } => {
+                    match self.swallow(service, rest, (of, swallowed), out, now) {
+                        0 if self.state == (State::LineEnd { of, swallowed }) => {
+                            return Handled { consumed, next: Next::Read };
+                        }
+                        done => consumed += done,
                     }
-                    done => consumed += done,
+                }
+                State::AuthResponse => match line::find(rest, service.limits.auth_line) {
+                    Line::Complete(text) => {
+                        consumed += text.len() + 2;
+                        if let Some(question) = self.handle_response(service, text, out, now) {
+                            return Handled { consumed, next: Next::Ask(question) };
+                        }
+                    }
+                    Line::Partial => return Handled { consumed, next: Next::Read },
+                    Line::TooLong => self.state = State::LineEnd { of: LineOf::AuthResponse, swallowed: 0 },
+                    Line::BareNewline(_) => self.handle_bare_newline(out),
                 },
                 State::Command if foreign::begins(rest) => self.handle_foreign(out),
                 State::Command => match line::find(rest, service.limits.command_line) {
@@ -48,7 +71,7 @@ impl Session {
                     }
                     Line::Partial => return Handled { consumed, next: Next::Read },
                     Line::TooLong if foreign::is_line(rest) => self.handle_foreign(out),
-                    Line::TooLong => self.state = State::LineEnd { swallowed: 0 },
+                    Line::TooLong => self.state = State::LineEnd { of: LineOf::Command, swallowed: 0 },
                     Line::BareNewline(text) if foreign::is_line(text) => self.handle_foreign(out),
                     Line::BareNewline(_) => self.handle_bare_newline(out),
                 },
@@ -71,28 +94,31 @@ impl Session {
         &mut self,
         service: &Service,
         rest: &[u8],
-        swallowed: usize,
+        (of, swallowed): (LineOf, usize),
         out: &mut Vec<u8>,
         now: Instant,
     ) -> usize {
-        let bound = service.limits.command_line.saturating_mul(SWALLOWED_LINES);
+        let bound = of.limit(service).saturating_mul(SWALLOWED_LINES);
         match line::find(rest, bound.saturating_sub(swallowed)) {
             Line::Complete(text) => {
                 self.await_command(service, now);
                 if self.count_command(service, out) {
-                    self.reached.command_line = self.reached.command_line.saturating_add(1);
-                    self.refuse(service, reply::LINE_TOO_LONG, out);
+                    self.note_long_line(of);
+                    match of {
+                        LineOf::Command => self.refuse(service, reply::LINE_TOO_LONG, out),
+                        LineOf::AuthResponse => self.end_exchange(service, reply::AUTH_LINE_TOO_LONG, out),
+                    }
                 }
                 text.len() + 2
             }
             Line::Partial => {
                 // a CR stays: only the next octet says what it is
                 let done = rest.len() - usize::from(rest.ends_with(b"\r"));
-                self.state = State::LineEnd { swallowed: swallowed + done };
+                self.state = State::LineEnd { of, swallowed: swallowed + done };
                 done
             }
             Line::TooLong => {
-                self.reached.command_line = self.reached.command_line.saturating_add(1);
+                self.note_long_line(of);
                 reply::LINE_WITHOUT_END.say(out);
                 self.close_offended(CloseReason::LineTooLong, Offence::LineTooLong);
                 0
@@ -104,8 +130,16 @@ impl Session {
         }
     }
 
+    fn note_long_line(&mut self, of: LineOf) {
+        let reached = match of {
+            LineOf::Command => &mut self.reached.command_line,
+            LineOf::AuthResponse => &mut self.reached.auth_line,
+        };
+        *reached = reached.saturating_add(1);
+    }
+
     /// Whether one more command may be said.
-    fn count_command(&mut self, service: &Service, out: &mut Vec<u8>) -> bool {
+    pub(super) fn count_command(&mut self, service: &Service, out: &mut Vec<u8>) -> bool {
         self.commands = self.commands.saturating_add(1);
         if self.commands > service.limits.commands {
             reply::TOO_MANY_COMMANDS.say(out);
@@ -138,18 +172,41 @@ impl Session {
             }
             return None;
         };
-        if let Err(reply) = row.may_be_said(self.phase) {
+        if let Err(reply) = self.may_say(service, row) {
             self.refuse(service, reply, out);
             return None;
         }
         let smtputf8 = matches!(self.phase, Phase::Transaction { smtputf8: true, .. });
-        match Command::parse(row.verb, arguments, service.extensions, smtputf8) {
+        match Command::parse(row.verb, arguments, &service.offered, smtputf8) {
             Ok(command) => self.handle_command(service, command, out),
             Err(refusal) => {
                 refusal.say(out);
                 self.handle_refused(service, refusal.code(), out);
                 None
             }
+        }
+    }
+
+    /// Whether the peer may say this now: it is offered, it is its turn, and the peer has proved itself where it must.
+    fn may_say(&mut self, service: &Service, row: &Row) -> Result<(), Reply> {
+        let offered = &service.offered;
+        if let Err(reply) = offered.offers(row.verb) {
+            if row.verb == Verb::Auth && offered.auth == AuthOffer::Never {
+                self.auth_not_offered = self.auth_not_offered.saturating_add(1);
+            }
+            return Err(reply);
+        }
+        row.may_be_said(self.phase)?;
+        match row.verb {
+            Verb::Auth if self.authenticated => Err(reply::AUTHENTICATED_ALREADY),
+            Verb::Mail if offered.auth_first && !self.authenticated => {
+                Err(if offered.auth == AuthOffer::OverTls {
+                    reply::STARTTLS_FIRST
+                } else {
+                    reply::AUTH_FIRST
+                })
+            }
+            _ => Ok(()),
         }
     }
 
@@ -176,6 +233,11 @@ impl Session {
             }
             Command::Rcpt(rcpt) => (Parked::Rcpt, Question::Rcpt(rcpt)),
             Command::Data => (Parked::Data, Question::Data),
+            Command::StartTls => (Parked::StartTls, Question::StartTls),
+            Command::Auth(auth) => (Parked::Auth, Question::Auth(auth)),
+            Command::Xclient(xclient) => {
+                (Parked::Xclient { login: xclient.login.is_some() }, Question::Xclient(xclient))
+            }
             Command::Rset if matches!(self.phase, Phase::Transaction { .. }) => {
                 (Parked::Reset, Question::Reset)
             }
@@ -188,7 +250,7 @@ impl Session {
                 return None;
             }
             Command::Help => {
-                reply::HELP.say(out);
+                out.extend_from_slice(service.help().as_bytes());
                 return None;
             }
             Command::Quit => {

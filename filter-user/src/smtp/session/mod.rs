@@ -5,15 +5,18 @@
 //!
 //! - [`Session::new`], then [`Session::handle_accept`] or [`Session::handle_early_talk`].
 //! - [`Session::handle_input`] with what was read. It consumes whole commands; the rest is given again with more behind
-//!   it. It never needs more than `limits.command_line` octets at once.
+//!   it. It never needs more than `limits.command_line` octets at once, or in an exchange `limits.auth_line`.
 //! - At [`Next::Ask`], [`Session::handle_answer`], and then [`Session::handle_input`] again with the rest, even if that
 //!   is empty: it says what the answer led to.
 //! - At [`Next::Data`], [`Session::handle_data`] until it says [`Piece::End`] (then the session is parked on
 //!   [`Question::EndOfData`]) or [`Piece::EndRefused`]; then `handle_input` with the rest.
+//! - At [`Next::StartTls`], the replies, the handshake, then [`Session::handle_tls`]; nothing that came in the clear is
+//!   given to the session any more.
 //! - At any time [`Session::deadline`], [`Session::handle_timeout`] and [`Session::poll_offence`].
 //! - At [`Next::Close`], or when `handle_timeout` gave a reason: write the replies and close.
 
 mod answer;
+mod exchange;
 mod input;
 mod message;
 #[cfg(test)]
@@ -45,6 +48,12 @@ pub enum CloseReason {
     TooManyErrors,
     /// Too many commands.
     TooManyCommands,
+    /// Too many failed attempts to authenticate.
+    TooManyAuthAttempts,
+    /// Too many recipients that nobody knows.
+    TooManyUnknownRecipients,
+    /// It went on in the clear behind STARTTLS.
+    TalkBeforeTls,
     /// It took too long.
     TimedOut,
     /// We or the backend said 421.
@@ -60,6 +69,12 @@ pub enum Offence {
     NotSmtp,
     /// It kept erring until the session ended.
     TooManyErrors,
+    /// It named recipients that nobody knows until the session ended.
+    TooManyUnknownRecipients,
+    /// It went on in the clear behind STARTTLS.
+    TalkBeforeTls,
+    /// It tried to authenticate where nobody can: it guesses passwords.
+    AuthNotOffered,
     /// A bare CR or LF in a command.
     BareNewline,
     /// A line without an end.
@@ -75,6 +90,8 @@ pub enum Next<'b> {
     Ask(Question<'b>),
     /// Message data follows: go on with `handle_data`.
     Data,
+    /// Write the replies, do the handshake, and go on with `handle_tls`.
+    StartTls,
     /// Write the replies and close.
     Close(CloseReason),
 }
@@ -126,6 +143,27 @@ enum Parked {
     Data,
     EndOfData,
     Reset,
+    StartTls,
+    Auth,
+    AuthCancelled,
+    Xclient { login: bool },
+}
+
+/// What a line that is read says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum LineOf {
+    Command,
+    AuthResponse,
+}
+
+impl LineOf {
+    /// How long it may be.
+    fn limit(self, service: &Service) -> usize {
+        match self {
+            Self::Command => service.limits.command_line,
+            Self::AuthResponse => service.limits.auth_line,
+        }
+    }
 }
 
 /// A message on its way.
@@ -145,8 +183,14 @@ enum State {
     Accepted,
     /// The next command.
     Command,
+    /// The client's response in an AUTH exchange.
+    AuthResponse,
+    /// Nothing: an exchange is over, which the driver is to be told.
+    ExchangeOver,
     /// The end of an over-long line, of which so many octets were swallowed.
-    LineEnd { swallowed: usize },
+    LineEnd { of: LineOf, swallowed: usize },
+    /// The end of the handshake.
+    Tls,
     /// An answer.
     Answer(Parked),
     /// The end of a message.
@@ -162,7 +206,12 @@ pub struct Session {
     phase: Phase,
     commands: u32,
     errors: u32,
+    auth_failures: u32,
+    unknown_recipients: u32,
+    authenticated: bool,
     offence: Option<Offence>,
+    /// AUTH where it is not offered: so often since the last poll.
+    auth_not_offered: u16,
     reached: BoundsReached,
     state_deadline: Instant,
     session_deadline: Instant,
@@ -177,7 +226,11 @@ impl Session {
             phase: Phase::Connected,
             commands: 0,
             errors: 0,
+            auth_failures: 0,
+            unknown_recipients: 0,
+            authenticated: false,
             offence: None,
+            auth_not_offered: 0,
             reached: BoundsReached::default(),
             state_deadline: now + service.deadlines.command,
             session_deadline: now + service.deadlines.session,
@@ -197,6 +250,15 @@ impl Session {
         let _ = service;
         reply::EARLY_TALK.say(out);
         self.close_offended(CloseReason::EarlyTalker, Offence::EarlyTalker);
+    }
+
+    /// The handshake that STARTTLS began is done: the client introduces itself anew, and nothing that it said before counts
+    /// (RFC 3207 section 4.2). `service` is what it is offered over TLS.
+    pub fn handle_tls(&mut self, service: &Service, now: Instant) {
+        if self.state == State::Tls {
+            self.start_over(false);
+            self.await_command(service, now);
+        }
     }
 
     /// The message cannot be delivered any more (the backend died): its rest is swallowed, and `reply` said at its end.
@@ -248,9 +310,18 @@ impl Session {
         self.reached
     }
 
-    /// The offence that was committed since the last call, if any.
+    /// An offence that was committed since the last call, if any; there may be several.
     pub fn poll_offence(&mut self) -> Option<Offence> {
+        if let Some(left) = self.auth_not_offered.checked_sub(1) {
+            self.auth_not_offered = left;
+            return Some(Offence::AuthNotOffered);
+        }
         self.offence.take()
+    }
+
+    fn start_over(&mut self, authenticated: bool) {
+        self.phase = Phase::Connected;
+        self.authenticated = authenticated;
     }
 
     fn await_command(&mut self, service: &Service, now: Instant) {

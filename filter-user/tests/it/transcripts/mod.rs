@@ -11,13 +11,17 @@
 //! | `S:` | a line that we answer, `*` for anything; `250-*` for all of a reply of several lines |
 //! | `B:` | what the backend sees, line by line; `never dialled` for nothing; unchecked if there is no such line |
 //! | `D:` | a decision on a recipient (may be left out), an offence or the end of the session (may not) |
+//! | `A:` | what the authenticator says, one for each AUTH and each response: `challenge <base64>`, `yes`, `no`, `away` |
+//! | `T:` | the TLS handshake is done |
 //! | `+` | time that passes: `10s`, `5m`, `1h` |
 //!
 //! The banner is expected before the first line.
 
+mod authenticator;
 mod playing;
 mod policy;
 mod script;
+mod services;
 
 use std::path::{Path, PathBuf};
 
@@ -128,7 +132,7 @@ fn a_star_stands_for_anything() {
 #[test]
 fn a_transcript_that_is_none_says_where() {
     for (text, error) in [
-        ("X: a", "line 1: begins with none of C: S: B: D: + settings:"),
+        ("X: a", "line 1: begins with none of C: S: B: D: A: T: + settings:"),
         ("C: \\q", "line 1: \\q is no escape"),
         ("\nsettings: colour = red", "line 2: colour is no setting"),
         ("settings: errors = many", "line 1: many is no number"),

@@ -5,10 +5,12 @@
 use std::time::Instant;
 
 use filter_user::smtp::reply::BACKEND_LOST;
-use filter_user::smtp::{Answer, BackendReply, Next, Piece, Question, Service, Session};
+use filter_user::smtp::{Answer, BackendReply, Next, Piece, Question, Session};
 
+use super::authenticator::Authenticator;
 use super::policy::Judge;
 use super::script::{Script, Settings, Step};
+use super::services::Services;
 
 /// How the client's octets arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +42,7 @@ pub(super) struct Played {
 
 /// Plays the whole transcript.
 pub(super) fn play(script: &Script, writes: Writes) -> Played {
-    let mut player = Player::begin(&script.settings);
+    let mut player = Player::begin(script);
     let mut unsent = Vec::new();
     for step in &script.steps {
         match step {
@@ -56,6 +58,10 @@ pub(super) fn play(script: &Script, writes: Writes) -> Played {
                 player.now += *time;
                 player.time_passed();
             }
+            Step::Handshake => {
+                player.hear_in(&std::mem::take(&mut unsent), writes);
+                player.handshake();
+            }
         }
     }
     player.hear_in(&unsent, writes);
@@ -65,7 +71,8 @@ pub(super) fn play(script: &Script, writes: Writes) -> Played {
 struct Player<'s> {
     settings: &'s Settings,
     judge: Judge,
-    service: Service,
+    authenticator: Authenticator<'s>,
+    services: Services,
     session: Session,
     now: Instant,
     unread: Vec<u8>,
@@ -80,15 +87,16 @@ struct Player<'s> {
 }
 
 impl<'s> Player<'s> {
-    fn begin(settings: &'s Settings) -> Self {
-        let service =
-            Service::new("mx.example.org", settings.limits, settings.deadlines, settings.extensions);
+    fn begin(script: &'s Script) -> Self {
+        let settings = &script.settings;
+        let services = Services::new(settings);
         let now = Instant::now();
-        let session = Session::new(&service, now);
+        let session = Session::new(services.now(), now);
         let mut player = Self {
             settings,
             judge: Judge::new(settings),
-            service,
+            authenticator: Authenticator::new(&script.outcomes),
+            services,
             session,
             now,
             unread: Vec::new(),
@@ -101,10 +109,10 @@ impl<'s> Player<'s> {
             out_of_turn: None,
         };
         if settings.early {
-            player.session.handle_early_talk(&player.service, &mut player.out);
+            player.session.handle_early_talk(player.services.now(), &mut player.out);
             player.hear(b"");
         } else {
-            player.session.handle_accept(&player.service, &mut player.out, now);
+            player.session.handle_accept(player.services.now(), &mut player.out, now);
             assert_eq!(player.out, b"220 mx.example.org ESMTP relaygate\r\n");
             player.out.clear();
         }
@@ -121,11 +129,15 @@ impl<'s> Player<'s> {
         let input = std::mem::take(&mut self.unread);
         let mut rest = &input[..];
         while !self.closed {
-            let handled = self.session.handle_input(&self.service, rest, &mut self.out, self.now);
+            let handled = self.session.handle_input(self.services.now(), rest, &mut self.out, self.now);
             rest = &rest[handled.consumed..];
             self.note_offence();
             match handled.next {
                 Next::Read => break,
+                Next::StartTls => {
+                    assert!(rest.is_empty(), "the handshake begins with what was sent before it");
+                    break;
+                }
                 Next::Close(reason) => self.close(&format!("{reason:?}")),
                 Next::Ask(question) => self.answer(question),
                 Next::Data => {
@@ -141,7 +153,7 @@ impl<'s> Player<'s> {
     /// Whether the message came to its end.
     fn hear_data(&mut self, rest: &mut &[u8]) -> bool {
         loop {
-            let handled = self.session.handle_data(&self.service, rest, &mut self.out, self.now);
+            let handled = self.session.handle_data(self.services.now(), rest, &mut self.out, self.now);
             *rest = &rest[handled.consumed..];
             self.note_offence();
             match handled.piece {
@@ -195,6 +207,18 @@ impl<'s> Player<'s> {
                     answer
                 }
             }
+            Question::StartTls => Answer::Accept,
+            Question::Auth(_) | Question::AuthResponse(_) => self.authenticator.answer(&question),
+            Question::AuthCancelled => {
+                self.decisions.push(Said { text: "exchange dropped".to_owned(), may_be_left_out: true });
+                Answer::Accept
+            }
+            Question::Xclient(client) => {
+                self.mail = None;
+                let said = self.judge.speak_for(&client);
+                self.decisions.push(Said { text: said, may_be_left_out: true });
+                Answer::Accept
+            }
             Question::Data => {
                 said = self.tell("DATA".to_owned(), "354 go ahead");
                 backend_answer(&said)
@@ -209,7 +233,7 @@ impl<'s> Player<'s> {
                 backend_answer(&said)
             }
         };
-        self.session.handle_answer(&self.service, answer, &mut self.out, self.now);
+        self.session.handle_answer(self.services.now(), answer, &mut self.out, self.now);
         self.note_offence();
     }
 
@@ -224,17 +248,23 @@ impl<'s> Player<'s> {
         format!("{}\r\n", scripted.map_or(yes, |(_, reply)| reply))
     }
 
+    fn handshake(&mut self) {
+        assert!(self.unread.is_empty() || self.closed, "octets in the clear are left over at the handshake");
+        self.services.over_tls = true;
+        self.session.handle_tls(self.services.now(), self.now);
+    }
+
     fn time_passed(&mut self) {
         if self.closed {
             return;
         }
-        if let Some(reason) = self.session.handle_timeout(&self.service, &mut self.out, self.now) {
+        if let Some(reason) = self.session.handle_timeout(self.services.now(), &mut self.out, self.now) {
             self.close(&format!("{reason:?}"));
         }
     }
 
     fn note_offence(&mut self) {
-        if let Some(offence) = self.session.poll_offence() {
+        while let Some(offence) = self.session.poll_offence() {
             let text = format!("offence, {}", words(&format!("{offence:?}")));
             self.decisions.push(Said { text, may_be_left_out: false });
         }
@@ -260,7 +290,7 @@ impl<'s> Player<'s> {
             replies: self.replies(),
             decisions: self.decisions,
             backend: self.backend,
-            out_of_turn: self.out_of_turn,
+            out_of_turn: self.out_of_turn.or_else(|| self.authenticator.left_over()),
         }
     }
 }

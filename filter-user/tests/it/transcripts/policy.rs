@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use filter_user::lookup::Directories;
 use filter_user::policy::{Decision, DirectoryAnswer, Facts, Policy, PolicySettings};
 use filter_user::smtp::reply::{DIRECTORY_UNAVAILABLE, RELAYING_PROHIBITED, UNKNOWN_RECIPIENT};
-use filter_user::smtp::{Answer, RcptCommand};
+use filter_user::smtp::{Answer, RcptCommand, XclientCommand};
 
 use super::script::Settings;
 
@@ -38,6 +38,13 @@ impl Judge {
                 .expect("the mailboxes of a transcript are some")
         });
         Self { policy, directory, away: settings.directory_away, client: settings.client }
+    }
+
+    /// The client is another one; gives what a `D:` line calls it.
+    pub(super) fn speak_for(&mut self, client: &XclientCommand<'_>) -> String {
+        self.client = client.address.unwrap_or(self.client);
+        let login = client.login.map_or_else(String::new, |login| format!(", logged in as {}", login.text()));
+        format!("client is {}{login}", self.client)
     }
 
     /// The answer to a recipient, and what a `D:` line calls it.

@@ -1,10 +1,10 @@
 //! Reads a transcript. Plays nothing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use filter_user::smtp::{BareNewline, Deadlines, Extensions, Limits};
+use filter_user::smtp::{BareNewline, Deadlines, Limits};
 use ipnet::IpNet;
 
 /// What happens, in its order.
@@ -16,6 +16,8 @@ pub(super) enum Step {
     Expect(usize),
     /// Time passes.
     Wait(Duration),
+    /// The TLS handshake is done.
+    Handshake,
 }
 
 /// A transcript.
@@ -25,6 +27,7 @@ pub(super) struct Script {
     pub(super) steps: Vec<Step>,
     pub(super) replies: Vec<String>,
     pub(super) decisions: Vec<String>,
+    pub(super) outcomes: Vec<String>,
     pub(super) backend: Option<Vec<String>>,
 }
 
@@ -52,8 +55,13 @@ pub(super) struct Settings {
     pub(super) backend: HashMap<String, String>,
     pub(super) limits: Limits,
     pub(super) deadlines: Deadlines,
-    /// `8bitmime`, `smtputf8`, `dsn`: `yes` or `no`; as a stranger is offered them, which leaves DSN out.
-    pub(super) extensions: Extensions,
+    /// `8bitmime`, `smtputf8`, `dsn`, `requiretls` (which needs TLS), `starttls`, `xclient`, `auth_first`; `yes` or `no`, as
+    /// a stranger is offered them, which leaves most out.
+    pub(super) offered: HashSet<String>,
+    /// `auth`: mechanisms, separated by spaces.
+    pub(super) auth: Option<String>,
+    /// `auth_in_the_clear = yes`: before TLS too.
+    pub(super) auth_in_the_clear: bool,
 }
 
 impl Default for Settings {
@@ -74,6 +82,9 @@ impl Default for Settings {
                 errors: 20,
                 recipients: 100,
                 message_size: 1_000_000,
+                auth_line: 12_288,
+                auth_attempts: 3,
+                unknown_recipients: 10,
                 bare_newline: BareNewline::Normalise,
             },
             deadlines: Deadlines {
@@ -81,7 +92,9 @@ impl Default for Settings {
                 data: Duration::from_secs(180),
                 session: Duration::from_secs(3600),
             },
-            extensions: Extensions { eight_bit_mime: true, smtputf8: true, dsn: false },
+            offered: ["8bitmime", "smtputf8"].map(str::to_owned).into(),
+            auth: None,
+            auth_in_the_clear: false,
         }
     }
 }
@@ -108,9 +121,15 @@ impl Settings {
             "command_timeout" => self.deadlines.command = time(value)?,
             "data_timeout" => self.deadlines.data = time(value)?,
             "session_timeout" => self.deadlines.session = time(value)?,
-            "8bitmime" => self.extensions.eight_bit_mime = yes,
-            "smtputf8" => self.extensions.smtputf8 = yes,
-            "dsn" => self.extensions.dsn = yes,
+            "auth_line" => self.limits.auth_line = number(value)?,
+            "auth_attempts" => self.limits.auth_attempts = number(value)?,
+            "unknown_recipients" => self.limits.unknown_recipients = number(value)?,
+            "auth" => self.auth = Some(value.to_owned()),
+            "auth_in_the_clear" => self.auth_in_the_clear = yes,
+            "8bitmime" | "smtputf8" | "dsn" | "requiretls" | "starttls" | "xclient" | "auth_first" => {
+                self.offered.remove(name);
+                self.offered.extend(yes.then(|| name.to_owned()));
+            }
             _ => match name.strip_prefix("backend ") {
                 Some(command) => {
                     self.backend.insert(command.to_owned(), value.replace("\\r\\n", "\r\n"));
@@ -130,6 +149,7 @@ impl Script {
             steps: Vec::new(),
             replies: Vec::new(),
             decisions: Vec::new(),
+            outcomes: Vec::new(),
             backend: None,
         };
         for (at, line) in text.lines().enumerate() {
@@ -162,8 +182,10 @@ impl Script {
             "B:" if rest == "never dialled" => self.backend = Some(Vec::new()),
             "B:" => self.backend.get_or_insert_default().push(rest.to_owned()),
             "D:" => self.decisions.push(rest.to_owned()),
+            "A:" => self.outcomes.push(rest.to_owned()),
+            "T:" => self.steps.push(Step::Handshake),
             "+" => self.steps.push(Step::Wait(time(rest)?)),
-            _ => return Err("begins with none of C: S: B: D: + settings:".to_owned()),
+            _ => return Err("begins with none of C: S: B: D: A: T: + settings:".to_owned()),
         }
         Ok(())
     }

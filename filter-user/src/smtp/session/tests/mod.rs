@@ -1,13 +1,15 @@
-//! The session under what no transcript would write: random octets, any cut, the clock.
+//! The session under what no transcript would write: the clock, bounds to the octet, random octets at any cut (`cuts`),
+//! proofs in any order (`proofs`).
 
 use std::time::{Duration, Instant};
 
-use proptest::prelude::*;
+mod cuts;
+mod proofs;
 
-use super::super::reply::{BACKEND_LOST, RELAYING_PROHIBITED};
+use super::super::reply::{AUTH_FAILED, BACKEND_LOST, RELAYING_PROHIBITED, UNKNOWN_RECIPIENT};
 use super::super::{
-    Answer, BackendReply, BareNewline, CloseReason, Deadlines, Extensions, Limits, Next, Offence, Piece,
-    Question, Service, Session,
+    Answer, AuthOffer, BackendReply, BareNewline, CloseReason, Deadlines, Limits, Next, Offence, Offered,
+    Piece, Question, Service, Session, TlsOffer,
 };
 use crate::address::ForwardPath;
 
@@ -17,6 +19,9 @@ const LIMITS: Limits = Limits {
     errors: 20,
     recipients: 100,
     message_size: 1000,
+    auth_line: 200,
+    auth_attempts: 3,
+    unknown_recipients: 10,
     bare_newline: BareNewline::Normalise,
 };
 
@@ -26,11 +31,22 @@ fn service(limits: Limits) -> Service {
         data: Duration::from_secs(180),
         session: Duration::from_secs(3600),
     };
-    let extensions = Extensions { eight_bit_mime: true, smtputf8: true, dsn: true };
-    Service::new("mx.example.org", limits, deadlines, extensions)
+    let offered = Offered {
+        eight_bit_mime: true,
+        smtputf8: true,
+        dsn: true,
+        tls: TlsOffer::StartTls,
+        auth: AuthOffer::By("PLAIN LOGIN".to_owned()),
+        xclient: true,
+        ..Offered::default()
+    };
+    Service::new("mx.example.org", limits, deadlines, offered)
 }
 
-/// A client's octets on one side, a server that takes recipients of example.org on the other.
+/// The response that is right.
+const RIGHT: &[u8] = b"cmlnaHQ=";
+
+/// A client's octets on one side, a server that takes recipients of example.org and the password [`RIGHT`] on the other.
 struct Dialogue {
     service: Service,
     session: Session,
@@ -72,7 +88,7 @@ impl Dialogue {
             let handled = self.session.handle_input(&self.service, rest, &mut self.said, self.now);
             rest = &rest[handled.consumed..];
             match handled.next {
-                Next::Read => break,
+                Next::Read | Next::StartTls => break,
                 Next::Close(reason) => self.closed = Some(reason),
                 Next::Ask(question) => {
                     let answer = self.answer(question);
@@ -86,7 +102,7 @@ impl Dialogue {
                 }
             }
         }
-        assert!(rest.len() < self.service.limits.command_line || self.closed.is_some(), "nothing piles up");
+        assert!(rest.len() < self.service.limits.auth_line || self.closed.is_some(), "nothing piles up");
         self.unread = rest.to_vec();
     }
 
@@ -120,20 +136,43 @@ impl Dialogue {
     fn answer(&mut self, question: Question<'_>) -> Answer<'static> {
         match question {
             Question::Rcpt(rcpt) => {
-                let ours = match rcpt.path {
-                    ForwardPath::Postmaster => true,
-                    ForwardPath::Mailbox(mailbox) => mailbox.text.ends_with("@example.org"),
+                let refusal = match rcpt.path {
+                    ForwardPath::Mailbox(mailbox) if mailbox.text == "nobody@example.org" => {
+                        UNKNOWN_RECIPIENT
+                    }
+                    ForwardPath::Mailbox(mailbox) if !mailbox.text.ends_with("@example.org") => {
+                        RELAYING_PROHIBITED
+                    }
+                    _ => {
+                        self.recipients += 1;
+                        return Answer::Accept;
+                    }
                 };
-                self.recipients += u32::from(ours);
-                if ours { Answer::Accept } else { Answer::Refuse(RELAYING_PROHIBITED) }
+                Answer::Refuse(refusal)
             }
-            Question::Hello(_) | Question::Mail(_) | Question::Reset => {
+            Question::Auth(auth) => self.authenticate(auth.initial),
+            Question::AuthResponse(response) => self.authenticate(Some(response)),
+            Question::StartTls | Question::AuthCancelled => Answer::Accept,
+            Question::Hello(_) | Question::Mail(_) | Question::Reset | Question::Xclient(_) => {
                 self.recipients = 0;
                 Answer::Accept
             }
             Question::Data => Answer::Accept,
             Question::EndOfData => unreachable!("asked by Piece::End"),
         }
+    }
+
+    fn authenticate(&self, response: Option<&[u8]>) -> Answer<'static> {
+        match response {
+            None | Some(b"") => Answer::Challenge(b"UGFzc3dvcmQ6"),
+            Some(RIGHT) => Answer::Accept,
+            Some(_) => Answer::Refuse(AUTH_FAILED),
+        }
+    }
+
+    fn handshake(&mut self) {
+        self.unread.clear();
+        self.session.handle_tls(&self.service, self.now);
     }
 
     fn said(&self) -> &str {
@@ -269,80 +308,4 @@ fn a_lost_message_is_answered_at_its_end() {
     dialogue.hear(b"\r\nQUIT\r\n");
     assert_eq!(dialogue.codes()[4..], ["451", "221"]);
     assert!(dialogue.messages.is_empty());
-}
-
-/// Words that bring random octets past the first command.
-const WORDS: &[&[u8]] = &[
-    b"EHLO a\r\n",
-    b"MAIL FROM:<a@far.example> SIZE=10\r\n",
-    b"MAIL FROM:<>\r\n",
-    b"RCPT TO:<a@example.org>\r\n",
-    b"RCPT TO:<a@example.org>\r\n",
-    b"RCPT TO:<a@far.example>\r\n",
-    b"DATA\r\n",
-    b"DATA\r\n",
-    b"RSET\r\n",
-    b"QUIT\r\n",
-    b"\r\n",
-    b"\r\n.\r\n",
-    b".",
-    b"\r",
-    b"\n",
-    b" ",
-    b"<\"@>:",
-    b"\x16\x03",
-    b"\0",
-    &[b'a'; 90],
-];
-
-fn chatter() -> impl Strategy<Value = Vec<u8>> {
-    let word = prop_oneof![
-        8 => proptest::sample::select(WORDS).prop_map(<[u8]>::to_vec),
-        1 => proptest::collection::vec(any::<u8>(), 0..9),
-    ];
-    let begin =
-        prop_oneof![Just(&b"EHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<a@example.org>\r\n"[..]), Just(&b""[..])];
-    (begin, proptest::collection::vec(word, 0..40))
-        .prop_map(|(begin, words)| [begin, &words.concat()].concat())
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(600))]
-
-    #[test]
-    fn where_the_input_is_cut_changes_nothing(
-        octets in chatter(),
-        piece in 2_usize..50,
-        refuse: bool,
-    ) {
-        let bare_newline = if refuse { BareNewline::Refuse } else { BareNewline::Normalise };
-        let limits = Limits { bare_newline, message_size: 100, errors: 8, ..LIMITS };
-        let mut whole = Dialogue::begin(limits);
-        whole.hear(&octets);
-        for size in [1, piece] {
-            let mut cut = Dialogue::begin(limits);
-            octets.chunks(size).for_each(|piece| cut.hear(piece));
-            prop_assert_eq!(cut.said(), whole.said());
-            prop_assert_eq!(cut.closed, whole.closed);
-            prop_assert_eq!(&cut.messages, &whole.messages);
-            prop_assert_eq!(cut.session.poll_offence(), whole.session.offence);
-        }
-    }
-
-    #[test]
-    fn random_octets_begin_no_message(octets in proptest::collection::vec(any::<u8>(), 0..4000)) {
-        let mut dialogue = Dialogue::begin(LIMITS);
-        dialogue.hear(&octets);
-        prop_assert!(dialogue.codes().iter().all(|code| *code != "354"));
-    }
-
-    #[test]
-    fn every_reply_is_whole_lines_of_printable_ascii(octets in chatter()) {
-        let mut dialogue = Dialogue::begin(LIMITS);
-        dialogue.hear(&octets);
-        for line in dialogue.said().split_terminator("\r\n") {
-            prop_assert!(line.bytes().all(|b| (b' '..=b'~').contains(&b)), "{:?}", line);
-            prop_assert!(line[..3].parse::<u16>().is_ok());
-        }
-    }
 }
