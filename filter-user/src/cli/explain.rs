@@ -9,9 +9,9 @@ use anyhow::Context;
 use clap::{Arg, ArgMatches, Command, value_parser};
 
 use crate::address::{ForwardPath, PathError, ReversePath};
-use crate::config::Config;
+use crate::config::{Config, Routing};
 use crate::lookup::Directories;
-use crate::policy::{Decision, Facts, Policy, Row, Step};
+use crate::policy::{Decision, Facts, Policy, Row, Sender, Step};
 use crate::smtp::reply;
 
 /// The subcommand, without the settings.
@@ -43,8 +43,9 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         Some(file) => Directories::from_file(file, &config.local_domains, config.local_part_case_sensitive)?,
         None => Directories::none(),
     };
-    let policy = Policy::new(&config.policy_settings());
-    let (steps, answer) = explain(&policy, &directories, peer, &from, &to);
+    let rules =
+        Rules { policy: Policy::new(&config.policy_settings()), routing: config.routing, directories };
+    let (steps, answer) = rules.explain(peer, &from, &to);
 
     let mut lines = vec![format!("peer    {peer}"), format!("from    {from}"), format!("to      {to}")];
     lines.extend(steps.iter().map(Step::to_string));
@@ -54,37 +55,58 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The steps, and the answer in words with the reply that a client would get.
-fn explain(
-    policy: &Policy,
-    directories: &Directories,
-    peer: IpAddr,
-    from: &str,
-    to: &str,
-) -> (Vec<Step>, String) {
-    // The command line is UTF-8: an address beyond ASCII stands for a message that was given SMTPUTF8.
-    let smtputf8 = !from.is_ascii() || !to.is_ascii();
-    if let Err(error) = whole(ReversePath::parse(from.as_bytes(), smtputf8)) {
-        return (Vec::new(), format!("501 5.1.7 the sender is no path: {error}"));
+/// What decides.
+struct Rules {
+    policy: Policy,
+    routing: Routing,
+    directories: Directories,
+}
+
+impl Rules {
+    /// The steps, and the answer in words with the reply that a client would get.
+    fn explain(&self, peer: IpAddr, from: &str, to: &str) -> (Vec<Step>, String) {
+        // The command line is UTF-8: an address beyond ASCII stands for a message that was given SMTPUTF8.
+        let smtputf8 = !from.is_ascii() || !to.is_ascii();
+        let sender = match whole(ReversePath::parse(from.as_bytes(), smtputf8)) {
+            Ok(sender) => sender,
+            Err(error) => return (Vec::new(), format!("501 5.1.7 the sender is no path: {error}")),
+        };
+        let path = match whole(ForwardPath::parse(to.as_bytes(), smtputf8)) {
+            Ok(path) => path,
+            Err(error) => {
+                let step = Step { row: Row::Syntax, fits: true, detail: error.to_string(), line: None };
+                return (vec![step], format!("501 5.1.3 the recipient is no path: {error}"));
+            }
+        };
+        let routed = path.text().len() + 2 < to.len();
+        let route =
+            if routed { format!("dropped, <{}> is judged", path.text()) } else { "there is none".to_owned() };
+        let mut steps = vec![
+            Step { row: Row::Syntax, fits: false, detail: format!("{to} is a path"), line: None },
+            Step { row: Row::SourceRoute, fits: routed, detail: route, line: None },
+        ];
+        let facts = Facts { sender: Some(Sender::of(&sender)), ..Facts::of_connection(peer, None) };
+        let (decision, further) =
+            self.policy.explain(&facts, &path, |mailbox| self.directories.answer(mailbox));
+        steps.extend(further);
+        (steps, self.answer(decision))
     }
-    let path = match whole(ForwardPath::parse(to.as_bytes(), smtputf8)) {
-        Ok(path) => path,
-        Err(error) => {
-            let step = Step { row: Row::Syntax, fits: true, detail: error.to_string(), line: None };
-            return (vec![step], format!("501 5.1.3 the recipient is no path: {error}"));
-        }
-    };
-    let routed = path.text().len() + 2 < to.len();
-    let route =
-        if routed { format!("dropped, <{}> is judged", path.text()) } else { "there is none".to_owned() };
-    let mut steps = vec![
-        Step { row: Row::Syntax, fits: false, detail: format!("{to} is a path"), line: None },
-        Step { row: Row::SourceRoute, fits: routed, detail: route, line: None },
-    ];
-    let facts = Facts::of_connection(peer, None);
-    let (decision, further) = policy.explain(&facts, &path, |mailbox| directories.answer(mailbox));
-    steps.extend(further);
-    (steps, answer(decision))
+
+    fn answer(&self, decision: Decision) -> String {
+        let reply = match decision {
+            Decision::Route(_) | Decision::Relay(..) => {
+                return format!("{decision}: the backend's own answer to RCPT is passed on");
+            }
+            Decision::Answer(answer) => {
+                let line = self.routing.answer(answer).map_or("", |answer| answer.line.trim_end());
+                return format!("{decision}: {line}");
+            }
+            Decision::Prohibited(_) => reply::RELAYING_PROHIBITED,
+            Decision::UnknownRecipient => reply::UNKNOWN_RECIPIENT,
+            Decision::TryLater => reply::DIRECTORY_UNAVAILABLE,
+        };
+        format!("{decision}: {}", reply.line.trim_end())
+    }
 }
 
 /// A path with nothing behind it.
@@ -100,59 +122,51 @@ fn bracketed(text: &str) -> String {
     if text.starts_with('<') { text.to_owned() } else { format!("<{text}>") }
 }
 
-fn answer(decision: Decision) -> String {
-    let reply = match decision {
-        Decision::Route | Decision::Relay(_) => {
-            return format!("{decision}: the backend's own answer to RCPT is passed on");
-        }
-        Decision::Prohibited(_) => reply::RELAYING_PROHIBITED,
-        Decision::UnknownRecipient => reply::UNKNOWN_RECIPIENT,
-        Decision::TryLater => reply::DIRECTORY_UNAVAILABLE,
-    };
-    format!("{decision}: {}", reply.line.trim_end())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::policy::PolicySettings;
 
+    fn rules(settings: &PolicySettings) -> Rules {
+        Rules { policy: Policy::new(settings), routing: Routing::default(), directories: Directories::none() }
+    }
+
     /// The row that ended the decision, and the answer.
-    fn asked(from: &str, to: &str) -> (u8, String) {
-        let policy = Policy::new(&PolicySettings {
+    fn asked(from: &str, to: &str) -> (&'static str, String) {
+        let settings = PolicySettings {
             local_domains: vec!["example.org".to_owned()],
             reroute: true,
             relay_networks: vec!["10.0.0.0/8".parse::<ipnet::IpNet>().unwrap().into()],
             ..PolicySettings::default()
-        });
+        };
         let peer = "192.0.2.7".parse().unwrap();
-        let (steps, answer) = explain(&policy, &Directories::none(), peer, &bracketed(from), &bracketed(to));
-        (steps.last().map_or(0, |step| step.row.number()), answer)
+        let (steps, answer) = rules(&settings).explain(peer, &bracketed(from), &bracketed(to));
+        (steps.last().map_or("", |step| step.row.number()), answer)
     }
 
     #[test]
     fn the_answer_comes_with_the_row_that_fits_and_the_reply() {
         let rows = [
-            ("a@far.example", "", 1, "501 5.1.3 the recipient is no path: recipient is empty"),
-            ("a@far.example", "b@example.org.", 1, "501 5.1.3 "),
-            ("a@far.example", "<b@example.org> x", 1, "501 5.1.3 "),
-            ("two words", "b@example.org", 0, "501 5.1.7 "),
-            ("", "postmaster", 3, "route: "),
-            ("<>", "<Postmaster>", 3, "route: "),
+            ("a@far.example", "", "1", "501 5.1.3 the recipient is no path: recipient is empty"),
+            ("a@far.example", "b@example.org.", "1", "501 5.1.3 "),
+            ("a@far.example", "<b@example.org> x", "1", "501 5.1.3 "),
+            ("two words", "b@example.org", "", "501 5.1.7 "),
+            ("", "postmaster", "3", "route: "),
+            ("<>", "<Postmaster>", "3", "route: "),
             (
                 "a@far.example",
                 "victim%far.example@example.org",
-                4,
+                "4",
                 "prohibited (disguised address): 550 5.7.1 ",
             ),
-            ("a@far.example", "b@example.org", 8, "route: the backend's own answer to RCPT is passed on"),
+            ("a@far.example", "b@example.org", "8", "route: the backend's own answer to RCPT is passed on"),
             (
                 "a@far.example",
                 "@hop.example:b@far.example",
-                11,
+                "11",
                 "prohibited (no grant): 550 5.7.1 relaying is prohibited",
             ),
-            ("m\u{fc}ller@far.example", "b@far.example", 11, "prohibited (no grant): "),
+            ("m\u{fc}ller@far.example", "b@far.example", "11", "prohibited (no grant): "),
         ];
         for (from, to, row, wanted) in rows {
             let (number, answer) = asked(from, to);
@@ -162,9 +176,9 @@ mod tests {
 
     #[test]
     fn a_source_route_is_told() {
-        let policy = Policy::new(&PolicySettings::default());
         let peer = "192.0.2.7".parse().unwrap();
-        let (steps, _) = explain(&policy, &Directories::none(), peer, "<>", "<@hop.example:b@far.example>");
+        let (steps, _) =
+            rules(&PolicySettings::default()).explain(peer, "<>", "<@hop.example:b@far.example>");
         assert_eq!(steps[1].to_string(), "row  2  yes  a source route: dropped, <b@far.example> is judged");
     }
 }

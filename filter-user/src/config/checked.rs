@@ -7,6 +7,7 @@ use std::time::Duration;
 use filter_common::{PrefixLengths, Rate};
 use ipnet::IpNet;
 
+use super::routing::Routing;
 use super::tls::BackendTls;
 use crate::peers::{Ladder, Weights};
 use crate::policy::PolicySettings;
@@ -58,6 +59,8 @@ pub struct Config {
 
     /// Domains whose mailboxes are here, as A-labels in lower case. `--local-domain`
     pub local_domains: Vec<String>,
+    /// Where mail to other domains goes.
+    pub routing: Routing,
     /// The mailbox file. `--mailboxes`
     pub mailboxes: Option<PathBuf>,
     /// Local-parts differ by case. `--local-part-case-sensitive`
@@ -140,6 +143,7 @@ impl Config {
     pub fn policy_settings(&self) -> PolicySettings {
         PolicySettings {
             local_domains: self.local_domains.clone(),
+            routes: self.routing.routes.clone(),
             own_addresses: self.own_addresses.clone(),
             reroute: self.reroute,
             never_relay: self.never_relay.clone(),

@@ -13,6 +13,7 @@ use super::checked::Config;
 use super::error::{ConfigError, Contradiction};
 use super::given::{Effective, Given};
 use super::kind::{DomainName, Kind};
+use super::routing::Routing;
 use super::setting::Setting;
 use super::source::{self, FILE_FLAG};
 use super::tls::BackendTls;
@@ -79,6 +80,7 @@ impl Config {
             backend_reply_timeout: given.value(&s::BACKEND_REPLY_TIMEOUT)?,
             backend_final_timeout: given.value(&s::BACKEND_FINAL_TIMEOUT)?,
             local_domains: given.all(&s::LOCAL_DOMAIN)?,
+            routing: Routing::default(),
             mailboxes: given.one(&s::MAILBOXES)?,
             local_part_case_sensitive: given.value(&s::LOCAL_PART_CASE_SENSITIVE)?,
             relay_networks: given.all(&s::RELAY_NETWORK)?,

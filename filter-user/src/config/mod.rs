@@ -1,18 +1,22 @@
 //! Settings: one table for flags, file and environment; parsed once into [`Config`], which cannot be wrong.
 
+pub mod backend;
 pub mod checked;
 pub mod error;
 pub mod given;
 pub mod kind;
 mod load;
+pub mod routing;
 pub mod setting;
 pub mod settings;
 pub mod source;
 mod tls;
 
+pub use backend::ClientAddress;
 pub use checked::{BackendAddress, Config};
 pub use error::ConfigError;
 pub use given::{Effective, Origin};
+pub use routing::{Destination, HostPort, Hosts, RouteAnswer, Routing};
 pub use setting::AnySetting;
 pub use settings::TABLE;
 pub use source::arguments;

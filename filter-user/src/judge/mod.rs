@@ -5,15 +5,19 @@ use std::sync::Arc;
 
 use crate::address::ForwardPath;
 use crate::address::disguise::Disguise;
-use crate::config::Config;
+use crate::config::{Config, RouteAnswer};
 use crate::lookup::Directories;
 use crate::peers::{Enforcer, Register, Strike};
-use crate::policy::{Decision, DirectoryAnswer, Facts, Grant, Policy, Prohibition};
+use crate::policy::{
+    AnswerId, BackendId, Decision, DirectoryAnswer, Facts, Grant, Policy, Prohibition, RouteId,
+};
 use crate::smtp::{Reply, reply};
 
 /// Who judges, and remembers the guilty: one for all who ask.
 #[derive(Debug)]
 pub struct Judge {
+    /// What each answer of the routing table is.
+    answers: Vec<RouteAnswer>,
     /// Who may send to whom.
     pub policy: Policy,
     /// Who is here.
@@ -28,28 +32,30 @@ pub struct Judgement<'a> {
     /// The policy's word.
     pub decision: Decision,
     /// What it means here.
-    pub outcome: Outcome,
+    pub outcome: Outcome<'a>,
     /// The address inside the address, for the log.
     pub disguise: Option<Disguise<'a>>,
 }
 
 /// What a decision means for who asked.
 #[derive(Clone, Copy, Debug)]
-pub enum Outcome {
+pub enum Outcome<'a> {
     /// The backend may be asked.
     Pass(Passage),
     /// It may not: what is said, and what it counts as.
     Refuse(Reply, Option<Strike>),
+    /// It may not, and the routing table has the words for it. No offence: the operator foresaw it.
+    Answer(&'a RouteAnswer),
 }
 
 /// Why a recipient may be handed to the backend. Nothing reaches it without one; a foreign one needs a [`Grant`], which
 /// only a restriction that matched can make.
 #[derive(Clone, Copy, Debug)]
 pub enum Passage {
-    /// It is local.
-    Route,
-    /// It is not, and the session may relay.
-    Relay(Grant),
+    /// It is local, at this backend.
+    Route(BackendId),
+    /// It is not, and the session may relay: by this host, or by the default backend.
+    Relay(Grant, Option<RouteId>),
 }
 
 impl Judge {
@@ -64,36 +70,40 @@ impl Judge {
             config.max_peers,
             enforcer,
         );
-        Self { policy: Policy::new(&config.policy_settings()), directories, register }
+        let answers = config.routing.answers.clone();
+        Self { answers, policy: Policy::new(&config.policy_settings()), directories, register }
     }
 
     /// Judges one recipient.
     #[must_use]
-    pub fn judge<'a>(&self, facts: &Facts<'_>, path: &ForwardPath<'a>) -> Judgement<'a> {
+    pub fn judge<'a>(&'a self, facts: &Facts<'_>, path: &ForwardPath<'a>) -> Judgement<'a> {
         let placement = self.policy.place(path);
         let said = match placement.asks_directory() {
             Some(mailbox) => self.directories.answer(&mailbox),
             None => DirectoryAnswer::NotAsked,
         };
         let decision = self.policy.decide(facts, &placement, said);
-        Judgement { decision, outcome: Outcome::of(decision), disguise: placement.disguise() }
+        Judgement { decision, outcome: self.outcome(decision), disguise: placement.disguise() }
     }
-}
 
-impl Outcome {
-    fn of(decision: Decision) -> Self {
-        let prohibited = |strike| Self::Refuse(reply::RELAYING_PROHIBITED, Some(strike));
+    fn outcome(&self, decision: Decision) -> Outcome<'_> {
+        let prohibited = |strike| Outcome::Refuse(reply::RELAYING_PROHIBITED, Some(strike));
         match decision {
-            Decision::Route => Self::Pass(Passage::Route),
-            Decision::Relay(grant) => Self::Pass(Passage::Relay(grant)),
+            Decision::Route(backend) => Outcome::Pass(Passage::Route(backend)),
+            Decision::Relay(grant, route) => Outcome::Pass(Passage::Relay(grant, route)),
+            Decision::Answer(AnswerId(number)) => {
+                let answer = usize::try_from(number).ok().and_then(|number| self.answers.get(number));
+                // The answers are those of the table that the policy was made from: each is there.
+                answer.map_or(Outcome::Refuse(reply::RELAYING_PROHIBITED, None), Outcome::Answer)
+            }
             Decision::Prohibited(Prohibition::Disguised) => prohibited(Strike::DisguisedRelayAttempt),
             Decision::Prohibited(Prohibition::NeverList | Prohibition::RerouteOff | Prohibition::NoGrant) => {
                 prohibited(Strike::RelayAttempt)
             }
             Decision::UnknownRecipient => {
-                Self::Refuse(reply::UNKNOWN_RECIPIENT, Some(Strike::UnknownRecipient))
+                Outcome::Refuse(reply::UNKNOWN_RECIPIENT, Some(Strike::UnknownRecipient))
             }
-            Decision::TryLater => Self::Refuse(reply::DIRECTORY_UNAVAILABLE, None),
+            Decision::TryLater => Outcome::Refuse(reply::DIRECTORY_UNAVAILABLE, None),
         }
     }
 }

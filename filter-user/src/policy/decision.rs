@@ -5,7 +5,7 @@ use std::fmt;
 use super::explain::{Observer, Row};
 use super::placement::{Place, Placement};
 use super::restrictions::Asked;
-use super::{Facts, Grant, Policy};
+use super::{AnswerId, BackendId, Facts, Grant, Policy, RouteId};
 
 /// What a directory said of a mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,10 +58,12 @@ impl fmt::Display for Prohibition {
 /// The relay decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// The recipient is local.
-    Route,
-    /// It is not, and the session may relay.
-    Relay(Grant),
+    /// The recipient is local: its mailbox is at this backend.
+    Route(BackendId),
+    /// It is not, and the session may relay: by the host that the routing table names, else by the default backend.
+    Relay(Grant, Option<RouteId>),
+    /// The routing table has an answer for its domain, whoever asks.
+    Answer(AnswerId),
     /// It is not, or pretends to be, and the session may not.
     Prohibited(Prohibition),
     /// It would be local, but there is no such mailbox.
@@ -73,8 +75,13 @@ pub enum Decision {
 impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Route => f.write_str("route"),
-            Self::Relay(grant) => write!(f, "relay ({})", grant.reason()),
+            Self::Route(backend) if *backend == BackendId::default() => f.write_str("route"),
+            Self::Route(backend) => write!(f, "route (destination {})", backend.0),
+            Self::Relay(grant, None) => write!(f, "relay ({})", grant.reason()),
+            Self::Relay(grant, Some(route)) => {
+                write!(f, "relay ({}, destination {})", grant.reason(), route.0)
+            }
+            Self::Answer(answer) => write!(f, "answer {}", answer.0),
             Self::Prohibited(prohibition) => write!(f, "prohibited ({prohibition})"),
             Self::UnknownRecipient => f.write_str("unknown recipient"),
             Self::TryLater => f.write_str("try later"),
@@ -91,18 +98,20 @@ impl Policy {
         said: DirectoryAnswer,
         observer: &mut impl Observer,
     ) -> Decision {
-        let mailbox = match placement.place {
-            Place::Postmaster => return Decision::Route,
-            Place::Outside(mailbox) => {
+        let line = placement.line;
+        let (mailbox, backend) = match placement.place {
+            Place::Postmaster(backend) => return Decision::Route(backend),
+            Place::Answered(answer) => return Decision::Answer(answer),
+            Place::Outside(mailbox, route) => {
                 observer.look(Row::Disguised, false, || {
-                    format!("<{}> is not of a local domain, so rows 4 to 8 do not fit", mailbox.text)
+                    (format!("<{}> is not of a local domain, so rows 4 to 8 do not fit", mailbox.text), line)
                 });
                 return match self.restrictions.grant(facts, Asked::ForSender(facts.sender), observer) {
-                    Ok(grant) => Decision::Relay(grant),
+                    Ok(grant) => Decision::Relay(grant, route),
                     Err(prohibition) => Decision::Prohibited(prohibition),
                 };
             }
-            Place::Disguised(mailbox, disguise) => {
+            Place::Disguised(mailbox, backend, disguise) => {
                 let holds = match said {
                     DirectoryAnswer::Known => "the directory holds exactly that local-part",
                     DirectoryAnswer::Unavailable => {
@@ -115,24 +124,26 @@ impl Policy {
                 };
                 let fits = !matches!(said, DirectoryAnswer::Known | DirectoryAnswer::Unavailable);
                 observer.look(Row::Disguised, fits, || {
-                    format!("<{}> carries <{disguise}> ({}), and {holds}", mailbox.text, disguise.kind())
+                    let kind = disguise.kind();
+                    (format!("<{}> carries <{disguise}> ({kind}), and {holds}", mailbox.text), line)
                 });
                 if fits {
                     return Decision::Prohibited(Prohibition::Disguised);
                 }
-                mailbox
+                (mailbox, backend)
             }
-            Place::Local(mailbox) => {
-                observer
-                    .look(Row::Disguised, false, || format!("<{}> carries no other address", mailbox.text));
-                mailbox
+            Place::Local(mailbox, backend) => {
+                observer.look(Row::Disguised, false, || {
+                    (format!("<{}> carries no other address", mailbox.text), line)
+                });
+                (mailbox, backend)
             }
         };
         let (row, decision) = match said {
-            DirectoryAnswer::Known | DirectoryAnswer::WholeDomain => (Row::Known, Decision::Route),
+            DirectoryAnswer::Known | DirectoryAnswer::WholeDomain => (Row::Known, Decision::Route(backend)),
             DirectoryAnswer::Unknown => (Row::Unknown, Decision::UnknownRecipient),
             DirectoryAnswer::Unavailable => (Row::Unavailable, Decision::TryLater),
-            DirectoryAnswer::NotAsked => (Row::NoDirectory, Decision::Route),
+            DirectoryAnswer::NotAsked => (Row::NoDirectory, Decision::Route(backend)),
         };
         for looked_at in [Row::Known, Row::Unknown, Row::Unavailable, Row::NoDirectory] {
             observer.look(looked_at, looked_at == row, || {

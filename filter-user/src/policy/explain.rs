@@ -10,34 +10,49 @@ use crate::address::{ForwardPath, Mailbox};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Row {
     /// 1, which whoever parsed the path has passed.
-    Syntax = 1,
+    Syntax,
     /// 2, which whoever parsed the path has done.
-    SourceRoute = 2,
+    SourceRoute,
     /// 3
-    Postmaster = 3,
+    Postmaster,
+    /// 3a
+    Answered,
     /// 4
-    Disguised = 4,
+    Disguised,
     /// 5
-    Known = 5,
+    Known,
     /// 6
-    Unknown = 6,
+    Unknown,
     /// 7
-    Unavailable = 7,
+    Unavailable,
     /// 8
-    NoDirectory = 8,
+    NoDirectory,
     /// 9
-    NeverOrNoReroute = 9,
+    NeverOrNoReroute,
     /// 10
-    Granted = 10,
+    Granted,
     /// 11
-    NotGranted = 11,
+    NotGranted,
 }
 
 impl Row {
     /// Its number in the table.
     #[must_use]
-    pub const fn number(self) -> u8 {
-        self as u8
+    pub const fn number(self) -> &'static str {
+        match self {
+            Self::Syntax => "1",
+            Self::SourceRoute => "2",
+            Self::Postmaster => "3",
+            Self::Answered => "3a",
+            Self::Disguised => "4",
+            Self::Known => "5",
+            Self::Unknown => "6",
+            Self::Unavailable => "7",
+            Self::NoDirectory => "8",
+            Self::NeverOrNoReroute => "9",
+            Self::Granted => "10",
+            Self::NotGranted => "11",
+        }
     }
 
     /// What it asks.
@@ -47,6 +62,7 @@ impl Row {
             Self::Syntax => "not RFC 5321",
             Self::SourceRoute => "a source route",
             Self::Postmaster => "postmaster",
+            Self::Answered => "the routing table has an answer for the domain",
             Self::Disguised => "domain is ours, address is disguised",
             Self::Known => "domain is ours, directory knows the mailbox",
             Self::Unknown => "domain is ours, directory does not know the mailbox",
@@ -62,6 +78,10 @@ impl Row {
 /// A setting that makes a step what it is, and which of its values, counted from 0 as they were given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Line {
+    /// `local-domain`
+    LocalDomain(usize),
+    /// `route`
+    Route(usize),
     /// `reroute`
     Reroute,
     /// `never-relay`
@@ -102,6 +122,12 @@ impl From<&str> for Detail {
 impl From<(String, Line)> for Detail {
     fn from((text, line): (String, Line)) -> Self {
         Self { text, line: Some(line) }
+    }
+}
+
+impl From<(String, Option<Line>)> for Detail {
+    fn from((text, line): (String, Option<Line>)) -> Self {
+        Self { text, line }
     }
 }
 
@@ -194,6 +220,7 @@ mod tests {
             text,
             [
                 "row  3  no   postmaster: <victim@far.example> is not a postmaster of ours",
+                "row 3a  no   the routing table has an answer for the domain: it has none for <victim@far.example>",
                 "row  4  no   domain is ours, address is disguised: \
                  <victim@far.example> is not of a local domain, so rows 4 to 8 do not fit",
                 "row  9  no   not ours, peer on the never-list or reroute off: \

@@ -9,6 +9,7 @@ pub mod identity;
 mod network_map;
 mod placement;
 mod restrictions;
+mod routing_table;
 mod sender;
 
 use std::net::{IpAddr, SocketAddr};
@@ -21,11 +22,13 @@ pub use explain::{Line, Row, Step};
 pub use identity::{ClientCertificate, Login};
 pub use placement::Placement;
 pub use restrictions::{ClientNetwork, Grant, GrantReason, InternalAddress, SenderLogin};
+pub use routing_table::{AnswerId, BackendId, Route, RouteId, RoutedTo, SentTo};
 pub use sender::{Sender, SenderPattern};
 
 use crate::address::ForwardPath;
 use explain::Unobserved;
 use restrictions::{Asked, Restrictions};
+use routing_table::RoutingTable;
 
 /// What is known of the session that asks.
 #[derive(Clone, Copy, Debug)]
@@ -53,8 +56,10 @@ impl Facts<'_> {
 /// What a policy is made from.
 #[derive(Clone, Debug, Default)]
 pub struct PolicySettings {
-    /// Our domains.
+    /// Our domains whose mailboxes are at the default backend: each a row of the routing table.
     pub local_domains: Vec<String>,
+    /// The other rows of the routing table.
+    pub routes: Vec<Route>,
     /// Our addresses, for `postmaster@[address]`.
     pub own_addresses: Vec<IpAddr>,
     /// Whether local-parts, and logins, that differ by case are different.
@@ -80,7 +85,7 @@ pub struct PolicySettings {
 /// The relay policy.
 #[derive(Debug)]
 pub struct Policy {
-    local_domains: DomainSet,
+    routing: RoutingTable,
     own_addresses: Vec<IpAddr>,
     restrictions: Restrictions,
 }
@@ -90,7 +95,7 @@ impl Policy {
     #[must_use]
     pub fn new(settings: &PolicySettings) -> Self {
         Self {
-            local_domains: DomainSet::new(&settings.local_domains),
+            routing: RoutingTable::new(&settings.local_domains, &settings.routes),
             own_addresses: settings.own_addresses.iter().map(IpAddr::to_canonical).collect(),
             restrictions: Restrictions::new(settings),
         }

@@ -1,7 +1,7 @@
 //! Where a forward-path belongs: the first of the two calls, for which nobody has to be asked.
 
-use super::Policy;
-use super::explain::{Observer, Row};
+use super::explain::{Line, Observer, Row};
+use super::{AnswerId, BackendId, Policy, RouteId, RoutedTo};
 use crate::address::disguise::{self, Disguise};
 use crate::address::{Domain, ForwardPath, Mailbox};
 
@@ -9,19 +9,23 @@ use crate::address::{Domain, ForwardPath, Mailbox};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Placement<'a> {
     pub(super) place: Place<'a>,
+    /// The line of the routing table, or the local domain, that makes it so.
+    pub(super) line: Option<Line>,
 }
 
 /// The kinds of placement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place<'a> {
     /// Postmaster of ours, whom no directory has to know.
-    Postmaster,
+    Postmaster(BackendId),
+    /// The routing table has an answer for the domain.
+    Answered(AnswerId),
     /// Of a local domain.
-    Local(Mailbox<'a>),
+    Local(Mailbox<'a>, BackendId),
     /// Of a local domain, and its local-part carries another address.
-    Disguised(Mailbox<'a>, Disguise<'a>),
-    /// Not ours.
-    Outside(Mailbox<'a>),
+    Disguised(Mailbox<'a>, BackendId, Disguise<'a>),
+    /// Not ours; relayed by this host, if the table names one.
+    Outside(Mailbox<'a>, Option<RouteId>),
 }
 
 impl<'a> Placement<'a> {
@@ -29,8 +33,8 @@ impl<'a> Placement<'a> {
     #[must_use]
     pub fn asks_directory(&self) -> Option<Mailbox<'a>> {
         match self.place {
-            Place::Local(mailbox) | Place::Disguised(mailbox, _) => Some(mailbox),
-            Place::Postmaster | Place::Outside(_) => None,
+            Place::Local(mailbox, _) | Place::Disguised(mailbox, ..) => Some(mailbox),
+            Place::Postmaster(_) | Place::Answered(_) | Place::Outside(..) => None,
         }
     }
 
@@ -38,15 +42,15 @@ impl<'a> Placement<'a> {
     #[must_use]
     pub fn disguise(&self) -> Option<Disguise<'a>> {
         match self.place {
-            Place::Disguised(_, disguise) => Some(disguise),
-            Place::Postmaster | Place::Local(_) | Place::Outside(_) => None,
+            Place::Disguised(.., disguise) => Some(disguise),
+            Place::Postmaster(_) | Place::Answered(_) | Place::Local(..) | Place::Outside(..) => None,
         }
     }
 
     /// Whether the domain is not ours, so that this would be relaying.
     #[must_use]
     pub fn is_outside(&self) -> bool {
-        matches!(self.place, Place::Outside(_))
+        matches!(self.place, Place::Outside(..))
     }
 }
 
@@ -60,30 +64,46 @@ impl Policy {
         let mailbox = match path {
             ForwardPath::Postmaster => {
                 observer.look(Row::Postmaster, true, || "<postmaster> without a domain");
-                return Placement { place: Place::Postmaster };
+                return Placement { place: Place::Postmaster(BackendId::default()), line: None };
             }
             ForwardPath::Mailbox(mailbox) => *mailbox,
         };
-        let (local, own_address) = match mailbox.domain {
-            Domain::Name(name) => (self.local_domains.contains(name), false),
-            Domain::Literal(address) => (false, self.own_addresses.contains(&address.to_canonical())),
-            Domain::General(_) => (false, false),
+        let (row, own_address) = match mailbox.domain {
+            Domain::Name(name) => (self.routing.find(name), false),
+            Domain::Literal(address) => {
+                (self.routing.rest(), self.own_addresses.contains(&address.to_canonical()))
+            }
+            Domain::General(_) => (self.routing.rest(), false),
         };
-        let postmaster = (local || own_address) && is_postmaster(mailbox.local_part);
-        observer.look(Row::Postmaster, postmaster, || {
-            let is = if postmaster { "is a postmaster" } else { "is not a postmaster" };
-            format!("<{}> {is} of ours", mailbox.text)
+        let (routed_to, line) = (row.map(|row| row.routed_to), row.map(|row| row.line));
+        let backend = match routed_to {
+            _ if own_address => Some(BackendId::default()),
+            Some(RoutedTo::Inbound(backend)) => Some(backend),
+            Some(RoutedTo::Host(_) | RoutedTo::Answer(_)) | None => None,
+        };
+        let postmaster = backend.filter(|_| is_postmaster(mailbox.local_part));
+        observer.look(Row::Postmaster, postmaster.is_some(), || {
+            let is = if postmaster.is_some() { "is a postmaster" } else { "is not a postmaster" };
+            (format!("<{}> {is} of ours", mailbox.text), line.filter(|_| postmaster.is_some()))
         });
-        let place = if postmaster {
-            Place::Postmaster
-        } else if !local {
-            Place::Outside(mailbox)
-        } else if let Some(disguise) = disguise::decode(mailbox.local_part) {
-            Place::Disguised(mailbox, disguise)
-        } else {
-            Place::Local(mailbox)
+        if let Some(backend) = postmaster {
+            return Placement { place: Place::Postmaster(backend), line };
+        }
+        let answered = matches!(routed_to, Some(RoutedTo::Answer(_)));
+        observer.look(Row::Answered, answered, || {
+            let has = if answered { "it has one" } else { "it has none" };
+            (format!("{has} for <{}>", mailbox.text), line.filter(|_| answered))
+        });
+        let place = match routed_to {
+            Some(RoutedTo::Answer(answer)) => Place::Answered(answer),
+            Some(RoutedTo::Inbound(backend)) => match disguise::decode(mailbox.local_part) {
+                Some(disguise) => Place::Disguised(mailbox, backend, disguise),
+                None => Place::Local(mailbox, backend),
+            },
+            Some(RoutedTo::Host(route)) => Place::Outside(mailbox, Some(route)),
+            None => Place::Outside(mailbox, None),
         };
-        Placement { place }
+        Placement { place, line }
     }
 }
 

@@ -121,11 +121,12 @@ impl Report {
         judgement: &Judgement<'_>,
     ) {
         let outcome = match judgement.decision {
-            Decision::Route => RecipientOutcome::Routed,
-            Decision::Relay(_) => RecipientOutcome::Relayed,
+            Decision::Route(_) => RecipientOutcome::Routed,
+            Decision::Relay(..) => RecipientOutcome::Relayed,
             Decision::Prohibited(Prohibition::Disguised) => RecipientOutcome::Disguised,
             Decision::Prohibited(_) => RecipientOutcome::Prohibited,
             Decision::UnknownRecipient => RecipientOutcome::UnknownRecipient,
+            Decision::Answer(_) => RecipientOutcome::Answered,
             Decision::TryLater => RecipientOutcome::TryLater,
         };
         self.metrics.recipients.of(outcome).increment(1);
@@ -146,15 +147,15 @@ impl Report {
         let outcome = match (word, passage) {
             (Word::Ours(..), _) => RecipientOutcome::TryLater,
             (Word::Backend(reply), _) if !reply.is_positive() => RecipientOutcome::RefusedByBackend,
-            (_, Passage::Route) => RecipientOutcome::Routed,
-            (_, Passage::Relay(_)) => RecipientOutcome::Relayed,
+            (_, Passage::Route(_)) => RecipientOutcome::Routed,
+            (_, Passage::Relay(..)) => RecipientOutcome::Relayed,
         };
         self.metrics.recipients.of(outcome).increment(1);
         self.backend_said(word);
         if word.is_positive() {
             let grant = match passage {
-                Passage::Route => None,
-                Passage::Relay(grant) => Some(grant.reason().as_str()),
+                Passage::Route(_) => None,
+                Passage::Relay(grant, _) => Some(grant.reason().as_str()),
             };
             tracing::info!(
                 { field::PEER } = %whose.address,

@@ -13,7 +13,7 @@ use super::worker::Worker;
 use crate::address::ForwardPath;
 use crate::judge::{Judgement, Outcome, Passage};
 use crate::peers::Strike;
-use crate::smtp::{Answer, CloseReason, Next, Question, reply};
+use crate::smtp::{Answer, BackendReply, CloseReason, Next, Question, reply};
 use crate::telemetry::label::TimeoutKind;
 
 /// What a session needs that its turn cannot give.
@@ -212,7 +212,7 @@ impl Driver {
     }
 
     /// Answers a question at once, or says what is needed for it.
-    fn answer(&mut self, worker: &Worker, question: &Question<'_>) -> Result<Answer<'static>, Pending> {
+    fn answer<'q>(&mut self, worker: &'q Worker, question: &Question<'q>) -> Result<Answer<'q>, Pending> {
         match question {
             Question::Hello(hello) => {
                 self.end_transaction();
@@ -227,13 +227,18 @@ impl Driver {
                 let judgement = worker.shared.judge.judge(&self.facts(), &rcpt.path);
                 return match judgement.outcome {
                     Outcome::Pass(passage) => {
-                        let ours = matches!(passage, Passage::Route);
+                        let ours = matches!(passage, Passage::Route(_));
                         self.envelope(worker).address_to(rcpt, ours);
                         Err(Pending::Recipient(passage))
                     }
                     Outcome::Refuse(refusal, strike) => {
                         self.note_refusal(worker, &rcpt.path, &judgement, strike);
                         Ok(Answer::Refuse(refusal))
+                    }
+                    Outcome::Answer(answer) => {
+                        self.note_refusal(worker, &rcpt.path, &judgement, None);
+                        // Words that are not ours go the way of the backend's.
+                        Ok(Answer::Backend(BackendReply { code: answer.code, lines: answer.line.as_bytes() }))
                     }
                 };
             }

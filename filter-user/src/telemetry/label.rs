@@ -87,6 +87,8 @@ label! {
         Prohibited = "prohibited",
         /// Relaying by an address inside an address is prohibited.
         Disguised = "disguised",
+        /// The routing table has an answer for its domain.
+        Answered = "answered",
         /// The directory does not know it.
         UnknownRecipient = "unknown_recipient",
         /// The directory or the backend could not say.

@@ -4,11 +4,13 @@
 mod item;
 mod place;
 mod quantity;
+mod route;
 mod word;
 
 pub use item::Item;
 pub use place::{Backend, DomainName, Endpoint, Network};
 pub use quantity::{Count, Octets, PerTime, Time};
+pub use route::RouteRow;
 pub use word::{Choice, File, Interface, LogFilter, Truth};
 
 /// What one text of a setting means.

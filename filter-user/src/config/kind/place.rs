@@ -68,13 +68,7 @@ impl Kind for Backend {
         if text == "sink:" {
             return Some(BackendAddress::Sink);
         }
-        let (host, port) = text.rsplit_once(':')?;
-        let port = port.parse().ok().filter(|port| *port != 0)?;
-        let host = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            Some(literal) => literal.parse::<Ipv6Addr>().ok()?.to_string(),
-            None if is_host(host) => host.to_owned(),
-            None => return None,
-        };
+        let (host, port) = host_and_port(text, None)?;
         Some(BackendAddress::Host { host, port })
     }
 
@@ -87,6 +81,24 @@ impl Kind for Backend {
          that throws all away"
             .to_owned()
     }
+}
+
+/// `host:port`, or where there is a port to assume, `host` alone; an IPv6 address in brackets.
+pub(super) fn host_and_port(text: &str, assumed: Option<u16>) -> Option<(String, u16)> {
+    let bracket = text.rfind(']').unwrap_or_default();
+    let (host, port) = match text[bracket..].rfind(':') {
+        Some(colon) => {
+            let (host, port) = text.split_at(bracket + colon);
+            (host, port[1..].parse().ok().filter(|port| *port != 0)?)
+        }
+        None => (text, assumed?),
+    };
+    let host = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(literal) => literal.parse::<Ipv6Addr>().ok()?.to_string(),
+        None if is_host(host) => host.to_owned(),
+        None => return None,
+    };
+    Some((host, port))
 }
 
 fn is_host(text: &str) -> bool {

@@ -12,8 +12,8 @@ use filter_user::address::{ForwardPath, Mailbox, ReversePath};
 use filter_user::lookup::Directories;
 use filter_user::policy::explain::Row;
 use filter_user::policy::{
-    ClientCertificate, ClientNetwork, DirectoryAnswer, Facts, InternalAddress, Login, Policy, PolicySettings,
-    Sender, SenderLogin, SenderPattern,
+    AnswerId, BackendId, ClientCertificate, ClientNetwork, DirectoryAnswer, Facts, InternalAddress, Login,
+    Policy, PolicySettings, Route, RouteId, RoutedTo, Sender, SenderLogin, SenderPattern, SentTo,
 };
 
 #[test]
@@ -34,6 +34,11 @@ fn others_are_relayed_for_who_has_a_grant_alone() {
 #[test]
 fn each_restriction_grants_what_it_says_and_no_more() {
     run("restrictions.rows", include_str!("restrictions.rows"));
+}
+
+#[test]
+fn the_routing_table_says_whose_a_domain_is_and_where_its_mail_goes() {
+    run("routing.rows", include_str!("routing.rows"));
 }
 
 #[test]
@@ -82,6 +87,7 @@ impl Scene {
                         login: login.to_owned(),
                         senders: words.map(sender_pattern).collect(),
                     }),
+                    Some(("route", sent_to)) => settings.routes.push(route(sent_to, value.trim())),
                     _ => panic!("no such setting: {other}"),
                 },
             }
@@ -136,7 +142,7 @@ impl Scene {
         if explained != decision {
             return Err(format!("decided {decision}, explained {explained}"));
         }
-        let rows: Vec<u8> = steps.iter().map(|step| step.row.number()).collect();
+        let rows: Vec<Row> = steps.iter().map(|step| step.row).collect();
         if !rows.is_sorted_by(|a, b| a < b) {
             return Err(format!("rows looked at out of order: {rows:?}"));
         }
@@ -189,6 +195,23 @@ fn internal_address(text: &str) -> InternalAddress {
         (_, Ok(address)) => InternalAddress { address, port: None },
         _ => panic!("{text} is no address"),
     }
+}
+
+/// `example.net`, `#example.net` or `*`, and `inbound`, `backend 1`, `host 1` or `answer 1`.
+fn route(sent_to: &str, routed_to: &str) -> Route {
+    let sent_to = match sent_to.strip_prefix('#') {
+        Some(domain) => SentTo::Exactly(domain.to_owned()),
+        None if sent_to == "*" => SentTo::Rest,
+        None => SentTo::AndBelow(sent_to.to_owned()),
+    };
+    let routed_to = match routed_to.split_once(' ') {
+        None if routed_to == "inbound" => RoutedTo::Inbound(BackendId::default()),
+        Some(("backend", number)) => RoutedTo::Inbound(BackendId(number.parse().unwrap())),
+        Some(("host", number)) => RoutedTo::Host(RouteId(number.parse().unwrap())),
+        Some(("answer", number)) => RoutedTo::Answer(AnswerId(number.parse().unwrap())),
+        _ => panic!("{routed_to} is nowhere"),
+    };
+    Route { sent_to, routed_to }
 }
 
 /// `<>`, `@domain` or a mailbox.

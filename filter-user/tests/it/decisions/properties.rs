@@ -120,14 +120,14 @@ proptest! {
             && !holds(&settings.never_relay, peer);
         prop_assert_eq!(policy.grant(&facts).is_some(), granted);
         match (ours, decision) {
-            (false, Decision::Relay(_)) => prop_assert!(granted),
+            (false, Decision::Relay(..)) => prop_assert!(granted),
             (false, Decision::Prohibited(reason)) => {
                 prop_assert!(!granted);
                 prop_assert_eq!(reason == Prohibition::NeverList, holds(&settings.never_relay, peer));
             }
             (false, other) => prop_assert!(false, "{} for a foreign recipient", other),
-            (true, Decision::Relay(_)) => prop_assert!(false, "a recipient of ours is not relayed"),
-            (true, Decision::Route) if disguise::decode(&local_part).is_some() => {
+            (true, Decision::Relay(..)) => prop_assert!(false, "a recipient of ours is not relayed"),
+            (true, Decision::Route(_)) if disguise::decode(&local_part).is_some() => {
                 prop_assert_eq!(said, DirectoryAnswer::Known);
             }
             (true, _) => {}
@@ -170,7 +170,7 @@ proptest! {
         });
         let decision = policy.decide(&facts, &policy.place(&path), DirectoryAnswer::Known);
         match policy.grant(&facts) {
-            Some(grant) => prop_assert_eq!(decision, Decision::Relay(grant)),
+            Some(grant) => prop_assert_eq!(decision, Decision::Relay(grant, None)),
             None => prop_assert!(matches!(decision, Decision::Prohibited(_))),
         }
     }

@@ -58,9 +58,10 @@ impl Judge {
         let facts = Facts::of_connection(self.client, None);
         let decision = self.policy.decide(&facts, &placement, said);
         let answer = match decision {
-            Decision::Route | Decision::Relay(_) => Answer::Accept,
+            Decision::Route(_) | Decision::Relay(..) => Answer::Accept,
             Decision::Prohibited(_) => Answer::Refuse(RELAYING_PROHIBITED),
             Decision::UnknownRecipient => Answer::Refuse(UNKNOWN_RECIPIENT),
+            Decision::Answer(answer) => panic!("no transcript has a routing table with answer {answer:?}"),
             Decision::TryLater => Answer::Refuse(DIRECTORY_UNAVAILABLE),
         };
         (answer, decision.to_string())
