@@ -2,6 +2,7 @@
 
 pub mod backend;
 pub mod checked;
+pub mod clients;
 pub mod error;
 pub mod given;
 pub mod kind;
@@ -14,6 +15,7 @@ mod tls;
 
 pub use backend::ClientAddress;
 pub use checked::{BackendAddress, Config};
+pub use clients::{Listen, ListenTls, Profile};
 pub use error::ConfigError;
 pub use given::{Effective, Origin};
 pub use routing::{Destination, HostPort, Hosts, RouteAnswer, Routing};

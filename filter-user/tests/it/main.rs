@@ -10,6 +10,7 @@ mod daemon;
 mod decisions;
 mod demo;
 mod dialogue;
+mod listeners;
 mod metrics;
 mod netns;
 mod packets;

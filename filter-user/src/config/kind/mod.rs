@@ -2,12 +2,14 @@
 //! no source.
 
 mod item;
+mod listener;
 mod place;
 mod quantity;
 mod route;
 mod word;
 
 pub use item::Item;
+pub use listener::Listener;
 pub use place::{Backend, DomainName, Endpoint, Network};
 pub use quantity::{Count, Octets, PerTime, Time};
 pub use route::RouteRow;
