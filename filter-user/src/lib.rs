@@ -13,6 +13,8 @@ pub mod smtp;
 
 // the shell
 #[cfg(feature = "daemon")]
+pub mod auth;
+#[cfg(feature = "daemon")]
 pub mod cli;
 #[cfg(feature = "daemon")]
 pub mod config;

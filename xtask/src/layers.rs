@@ -62,11 +62,13 @@ const MAY_IMPORT: [(&str, &[&str]); 14] = [
 ];
 
 /// Crates that one part alone knows.
-const ONLY_IN: [(&str, &[&str]); 18] = [
+const ONLY_IN: [(&str, &[&str]); 25] = [
+    ("argon2", &["filter-user/src/auth/"]),
     ("aya", &["filter-user/src/kernel/", "filter-common/src/pod.rs"]),
     ("aya_ebpf", &["filter-ebpf/src/"]),
     ("aya_log", &["filter-user/src/kernel/"]),
     ("aya_log_ebpf", &["filter-ebpf/src/"]),
+    ("bcrypt", &["filter-user/src/auth/"]),
     ("bench", &["filter-user/src/cli/"]),
     ("clap", &["filter-user/src/cli/", "filter-user/src/config/"]),
     ("clap_complete", &["filter-user/src/cli/"]),
@@ -77,8 +79,13 @@ const ONLY_IN: [(&str, &[&str]); 18] = [
     ("metrics", &["filter-user/src/telemetry/"]),
     ("metrics_exporter_prometheus", &["filter-user/src/control/"]),
     ("redis", &["filter-user/src/fleet/"]),
+    ("rpassword", &["filter-user/src/cli/"]),
+    ("rsasl", &["filter-user/src/auth/"]),
     ("rustls", &["filter-user/src/proxy/tls/"]),
     ("rustls_native_certs", &["filter-user/src/proxy/tls/"]),
+    ("sha2", &["filter-user/src/auth/"]),
+    ("sha_crypt", &["filter-user/src/auth/"]),
+    ("stringprep", &["filter-user/src/auth/"]),
     ("toml", &["filter-user/src/config/"]),
     ("x509_parser", &["filter-user/src/proxy/tls/"]),
 ];
@@ -117,14 +124,16 @@ const READS_PACKETS: (&str, &[&str]) = ("filter-ebpf/src/packet.rs", &["core", "
 
 /// Every dependency of filter-user that is not ours and not listed above, so that a path that begins with it is known
 /// to be a crate's and not a local module's.
-const SHELL_CRATES: [&str; 16] = [
+const SHELL_CRATES: [&str; 19] = [
     "anyhow",
     "arc_swap",
+    "base64",
     "bytes",
     "humantime",
     "nix",
     "ppp",
     "rustix",
+    "secrecy",
     "serde",
     "serde_json",
     "slab",
@@ -134,6 +143,7 @@ const SHELL_CRATES: [&str; 16] = [
     "tokio",
     "tracing",
     "tracing_subscriber",
+    "zeroize",
 ];
 
 /// Checks the whole tree.

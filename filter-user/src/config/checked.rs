@@ -7,7 +7,7 @@ use std::time::Duration;
 use filter_common::{PrefixLengths, Rate};
 use ipnet::IpNet;
 
-use super::clients::{Listen, Profile, internal_addresses};
+use super::auth::AuthSettings;
 use super::routing::Routing;
 use super::tls::BackendTls;
 use crate::peers::{Ladder, Weights};
@@ -16,8 +16,6 @@ use crate::smtp::{BareNewline, Deadlines, Limits};
 
 /// Octets of a response in an AUTH exchange: RFC 4954 section 4 has this one, and every client keeps it.
 const AUTH_LINE: usize = 12_288;
-/// Failed attempts to authenticate in one session.
-const AUTH_ATTEMPTS: u32 = 3;
 
 /// Where the backend is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,8 +36,8 @@ pub enum BackendAddress {
 pub struct Config {
     /// Name in the banner, in EHLO and towards the backend.
     pub hostname: String,
-    /// Where clients connect, and whom it is for. `--listen`
-    pub listen: Vec<Listen>,
+    /// Where clients connect. `--listen`
+    pub listen: Vec<SocketAddr>,
     /// The addresses that clients may know this host by: where it listens, or all it has if it listens everywhere.
     pub own_addresses: Vec<IpAddr>,
     /// Worker threads. `--workers`
@@ -72,6 +70,9 @@ pub struct Config {
     pub never_relay: Vec<IpNet>,
     /// Whether anyone at all may relay. `--reroute`
     pub reroute: bool,
+
+    /// How clients authenticate.
+    pub auth: AuthSettings,
 
     /// Peers that are never sanctioned. `--allow`
     pub allow: Vec<IpNet>,
@@ -139,13 +140,6 @@ pub struct Config {
 }
 
 impl Config {
-    /// Where the listeners are, once they are: with the ports that the system chose.
-    pub fn set_bound(&mut self, addresses: &[SocketAddr]) {
-        for (listen, &address) in self.listen.iter_mut().zip(addresses) {
-            listen.address = address;
-        }
-    }
-
     /// What the relay policy is made from.
     #[must_use]
     pub fn policy_settings(&self) -> PolicySettings {
@@ -159,7 +153,6 @@ impl Config {
             relay_authenticated: true,
             relay_client_certificate: true,
             relay_networks: self.relay_networks.iter().copied().map(Into::into).collect(),
-            internal_addresses: internal_addresses(&self.listen, &self.own_addresses),
             ..PolicySettings::default()
         }
     }
@@ -174,7 +167,7 @@ impl Config {
             recipients: self.max_recipients,
             message_size: self.max_message_size,
             auth_line: AUTH_LINE,
-            auth_attempts: AUTH_ATTEMPTS,
+            auth_attempts: self.auth.max_attempts,
             unknown_recipients: self.max_unknown_recipients,
             bare_newline: self.bare_newline,
         }
@@ -227,13 +220,6 @@ impl Config {
         for network in self.allow.iter().filter(|network| is_half_the_world(network)) {
             warn(format!("allow = {network}: nearly nobody is ever sanctioned"));
         }
-        for Listen { address, .. } in
-            self.listen.iter().filter(|listen| listen.profile == Profile::Submission)
-        {
-            warn(format!(
-                "listen = {address} profile=submission: nobody can authenticate, so nothing is taken there"
-            ));
-        }
         if self.hostname == "localhost" {
             warn("hostname = localhost: other servers may distrust mail from such a name".to_owned());
         }
@@ -243,12 +229,13 @@ impl Config {
                     .to_owned(),
             );
         }
+        warnings.extend(self.auth.warnings());
         warnings
     }
 }
 
 /// Whether a network is larger than any that one operator has.
-fn is_half_the_world(network: &IpNet) -> bool {
+pub(super) fn is_half_the_world(network: &IpNet) -> bool {
     match network {
         IpNet::V4(v4) => v4.prefix_len() < 8,
         IpNet::V6(v6) => v6.prefix_len() < 16,

@@ -72,6 +72,15 @@ pub enum ConfigError {
     /// Nowhere to listen.
     #[error("no address to listen on: name at least one with --listen ADDRESS:PORT")]
     NoListen,
+    /// AUTH is handed through and known here.
+    #[error(
+        "{origin}: auth = \"backend:\" hands AUTH through to the mail server behind, so nobody else can be asked: \
+         leave the others out, or it"
+    )]
+    PassThroughIsNotAlone {
+        /// Where it stands.
+        origin: Origin,
+    },
     /// Two settings that cannot both hold.
     #[error(transparent)]
     Contradiction(Box<Contradiction>),

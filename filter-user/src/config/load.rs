@@ -2,15 +2,15 @@
 //! each other. Opens the configuration file, asks the system for its name and addresses, and nothing more.
 
 use std::ffi::OsString;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{ArgMatches, Command};
 use filter_common::{PrefixLengths, Rate};
 
+use super::auth::AuthSettings;
 use super::checked::Config;
-use super::clients::Listen;
 use super::error::{ConfigError, Contradiction};
 use super::given::{Effective, Given};
 use super::kind::{DomainName, Kind};
@@ -87,6 +87,7 @@ impl Config {
             relay_networks: given.all(&s::RELAY_NETWORK)?,
             never_relay: given.all(&s::NEVER_RELAY)?,
             reroute: given.value(&s::REROUTE)?,
+            auth: AuthSettings::read(given)?,
             allow: given.all(&s::ALLOW)?,
             interfaces: given.all(&s::INTERFACE)?,
             peer_prefixes: PrefixLengths {
@@ -224,9 +225,9 @@ fn system_hostname() -> String {
 }
 
 /// The addresses that clients may know this host by: where it listens, and where it listens everywhere, all it has.
-fn own_addresses(listen: &[Listen]) -> Vec<IpAddr> {
+fn own_addresses(listen: &[SocketAddr]) -> Vec<IpAddr> {
     let mut addresses: Vec<IpAddr> =
-        listen.iter().map(|listen| listen.address.ip()).filter(|address| !address.is_unspecified()).collect();
+        listen.iter().map(SocketAddr::ip).filter(|address| !address.is_unspecified()).collect();
     if addresses.len() < listen.len() {
         let interfaces = nix::ifaddrs::getifaddrs().into_iter().flatten();
         addresses.extend(interfaces.filter_map(|interface| {

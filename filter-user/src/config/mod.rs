@@ -1,8 +1,8 @@
 //! Settings: one table for flags, file and environment; parsed once into [`Config`], which cannot be wrong.
 
+pub mod auth;
 pub mod backend;
 pub mod checked;
-pub mod clients;
 pub mod error;
 pub mod given;
 pub mod kind;
@@ -13,9 +13,9 @@ pub mod settings;
 pub mod source;
 mod tls;
 
+pub use auth::{AuthBackend, AuthSettings, DovecotAddress};
 pub use backend::ClientAddress;
 pub use checked::{BackendAddress, Config};
-pub use clients::{Listen, ListenTls, Profile};
 pub use error::ConfigError;
 pub use given::{Effective, Origin};
 pub use routing::{Destination, HostPort, Hosts, RouteAnswer, Routing};

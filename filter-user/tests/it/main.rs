@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where, and fails")]
 
 mod as_root;
+mod authentication;
 mod authority;
 mod backend_faults;
 mod bad_input;
@@ -10,7 +11,7 @@ mod daemon;
 mod decisions;
 mod demo;
 mod dialogue;
-mod listeners;
+mod dovecot;
 mod metrics;
 mod netns;
 mod packets;

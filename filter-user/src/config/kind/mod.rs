@@ -1,15 +1,15 @@
 //! The kinds of values that settings take: how each is written, its bounds and its unit. Knows no setting by name and
 //! no source.
 
+mod auth;
 mod item;
-mod listener;
 mod place;
 mod quantity;
 mod route;
 mod word;
 
+pub use auth::{Knower, MechanismName};
 pub use item::Item;
-pub use listener::Listener;
 pub use place::{Backend, DomainName, Endpoint, Network};
 pub use quantity::{Count, Octets, PerTime, Time};
 pub use route::RouteRow;

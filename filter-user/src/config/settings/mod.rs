@@ -31,6 +31,7 @@ macro_rules! settings {
     (@many many) => { true };
 }
 
+mod authentication;
 mod backend;
 mod bounds;
 mod clients;
@@ -39,6 +40,7 @@ mod relaying;
 mod sanctions;
 mod timeouts;
 
+pub use authentication::*;
 pub use backend::*;
 pub use bounds::*;
 pub use clients::*;
@@ -49,8 +51,17 @@ pub use timeouts::*;
 
 /// Every setting, in the order of `--help`.
 pub static TABLE: LazyLock<Vec<&'static dyn AnySetting>> = LazyLock::new(|| {
-    [clients::ROWS, backend::ROWS, relaying::ROWS, sanctions::ROWS, bounds::ROWS, timeouts::ROWS, logs::ROWS]
-        .concat()
+    [
+        clients::ROWS,
+        backend::ROWS,
+        relaying::ROWS,
+        authentication::ROWS,
+        sanctions::ROWS,
+        bounds::ROWS,
+        timeouts::ROWS,
+        logs::ROWS,
+    ]
+    .concat()
 });
 
 const fn time(from: Duration, to: Duration) -> Time {
@@ -80,7 +91,7 @@ mod tests {
     use crate::config::{Config, ConfigError, arguments};
 
     /// Texts of every kind: for each setting, one of them is not its default and fits the other defaults.
-    const SAMPLES: [&str; 17] = [
+    const SAMPLES: &[&str] = &[
         "7",
         "24",
         "600",
@@ -98,6 +109,7 @@ mod tests {
         "other.example:25",
         "debug",
         "verify",
+        "file:/etc/relaygate/passwords",
     ];
 
     fn command() -> Command {

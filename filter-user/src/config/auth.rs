@@ -1,0 +1,127 @@
+//! Authentication as configured: who knows the logins, which mechanisms, how long it holds. Opens nothing.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use super::error::ConfigError;
+use super::given::Given;
+use super::settings as s;
+
+/// Where Dovecot's authentication service listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DovecotAddress {
+    /// A socket in the file system.
+    Unix(PathBuf),
+    /// A port.
+    Inet {
+        /// A name or an address.
+        host: String,
+        /// The port.
+        port: u16,
+    },
+}
+
+/// As it is written.
+impl fmt::Display for DovecotAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Inet { host, port } if host.contains(':') => write!(f, "inet:[{host}]:{port}"),
+            Self::Inet { host, port } => write!(f, "inet:{host}:{port}"),
+        }
+    }
+}
+
+/// One that knows logins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AuthBackend {
+    /// A password file.
+    File(PathBuf),
+    /// Dovecot.
+    Dovecot(DovecotAddress),
+    /// The mail server behind, whose word is believed.
+    PassThrough,
+}
+
+/// How clients authenticate. Nobody can where there is no backend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthSettings {
+    /// Who is asked, in order. `--auth`
+    pub backends: Vec<AuthBackend>,
+    /// What may be offered, of what the backends have. `--auth-mechanism`
+    pub mechanisms: Vec<String>,
+    /// From where AUTH is taken without TLS. `--auth-without-tls`
+    pub without_tls: Vec<IpNet>,
+    /// How long who failed waits for the reply. `--auth-failure-delay`
+    pub failure_delay: Duration,
+    /// Failed attempts in one session. `--max-auth-attempts`
+    pub max_attempts: u32,
+    /// How long a host counts as authenticated. `--authenticated-for`
+    pub authenticated_for: Duration,
+    /// For each word of a backend. `--auth-timeout`
+    pub timeout: Duration,
+}
+
+impl AuthSettings {
+    pub(super) fn read(given: &Given) -> Result<Self, ConfigError> {
+        let backends = given.all(&s::AUTH)?;
+        if backends.len() > 1 && backends.contains(&AuthBackend::PassThrough) {
+            return Err(ConfigError::PassThroughIsNotAlone { origin: given.origin(&s::AUTH.row) });
+        }
+        let mut mechanisms = given.all(&s::AUTH_MECHANISM)?;
+        if mechanisms.is_empty() {
+            mechanisms = DEFAULT_MECHANISMS.map(str::to_owned).to_vec();
+        }
+        Ok(Self {
+            backends,
+            mechanisms,
+            without_tls: given.all(&s::AUTH_WITHOUT_TLS)?,
+            failure_delay: given.value(&s::AUTH_FAILURE_DELAY)?,
+            max_attempts: u32::try_from(given.value(&s::MAX_AUTH_ATTEMPTS)?).unwrap_or(u32::MAX),
+            authenticated_for: given.value(&s::AUTHENTICATED_FOR)?,
+            timeout: given.value(&s::AUTH_TIMEOUT)?,
+        })
+    }
+
+    /// Whether anybody can authenticate.
+    #[must_use]
+    pub fn is_offered(&self) -> bool {
+        !self.backends.is_empty()
+    }
+
+    /// The password files among those that are asked.
+    pub fn password_files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.backends.iter().filter_map(|backend| match backend {
+            AuthBackend::File(path) => Some(path),
+            AuthBackend::Dovecot(_) | AuthBackend::PassThrough => None,
+        })
+    }
+
+    /// Whether AUTH is handed through to the backend.
+    #[must_use]
+    pub fn is_passed_through(&self) -> bool {
+        self.backends.contains(&AuthBackend::PassThrough)
+    }
+
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if !self.is_offered() && !self.without_tls.is_empty() {
+            warnings.push("auth-without-tls is set, but auth is not: nobody can authenticate".to_owned());
+        }
+        let of_the_world =
+            |network: &&IpNet| !network.addr().is_loopback() && super::checked::is_half_the_world(network);
+        for network in self.without_tls.iter().filter(of_the_world) {
+            warnings.push(format!(
+                "auth-without-tls = {network}: whoever listens on the way reads the passwords of nearly everybody"
+            ));
+        }
+        warnings
+    }
+}
+
+/// What is offered where auth-mechanism is not set; of these, what the backends have.
+const DEFAULT_MECHANISMS: [&str; 6] =
+    ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "OAUTHBEARER", "XOAUTH2", "PLAIN", "LOGIN"];
