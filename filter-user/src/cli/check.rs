@@ -8,6 +8,7 @@ use clap::ArgMatches;
 
 use super::descriptors;
 use super::exit_codes::UsageError;
+use crate::auth::{PasswordFile, PasswordFileError, password_file};
 use crate::config::{Config, Effective, Origin};
 use crate::lookup::Directories;
 use crate::proxy::{ClientTls, TlsError};
@@ -23,7 +24,13 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         check_interface(interface)?;
     }
     backend_tls(&config)?;
-    print(&mut std::io::stdout().lock(), &config, &settings, &directories).context("cannot print")?;
+    let logins = config.auth.password_files().map(|path| Ok((path, PasswordFile::load(path)?.len())));
+    let logins = logins.collect::<Result<Vec<_>, PasswordFileError>>()?;
+    let mut out = std::io::stdout().lock();
+    print(&mut out, &config, &settings, &directories).context("cannot print")?;
+    for (path, count) in logins {
+        writeln!(out, "The password file {} has {count} logins.", path.display()).context("cannot print")?;
+    }
     for warning in warnings(&config, &directories) {
         eprintln!("warning: {warning}");
     }
@@ -37,6 +44,7 @@ pub fn warnings(config: &Config, directories: &Directories) -> Vec<String> {
         warnings
             .push("the mailbox file has no entries: every recipient but postmaster is refused".to_owned());
     }
+    warnings.extend(config.auth.password_files().filter_map(|path| password_file::exposure(path)));
     warnings.extend(descriptors::shortage(config));
     warnings
 }

@@ -2,13 +2,14 @@
 
 use std::process::ExitCode;
 
+use crate::auth::PasswordFileError;
 use crate::config::ConfigError;
 use crate::lookup::MailboxFileError;
 use crate::proxy::TlsError;
 
 /// It failed while it ran.
 pub const FAILED: u8 = 1;
-/// It was told something wrong: flag, variable, configuration or mailbox file.
+/// It was told something wrong: flag, variable, configuration, mailbox or password file.
 pub const USAGE: u8 = 2;
 
 /// An error in what relaygate was told, that no module's own error type says.
@@ -39,6 +40,7 @@ pub fn of(error: &anyhow::Error) -> u8 {
     let is_usage = error.chain().any(|cause| {
         cause.is::<ConfigError>()
             || cause.is::<MailboxFileError>()
+            || cause.is::<PasswordFileError>()
             || cause.is::<TlsError>()
             || cause.is::<UsageError>()
     });

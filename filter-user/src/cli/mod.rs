@@ -7,6 +7,7 @@ mod enforcement;
 pub mod exit_codes;
 pub mod explain;
 pub mod pages;
+pub mod passwd;
 pub mod run;
 mod sink;
 
@@ -28,6 +29,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Exi
         Some(("explain", matches)) => explain::run(matches),
         Some(("demo", matches)) => demo::run_matches(matches),
         Some(("demo-part", matches)) => demo::run_part(matches),
+        Some(("passwd", matches)) => passwd::run(matches),
         Some(("man", _)) => pages::man(),
         Some(("completions", matches)) => pages::completions(matches),
         Some(("docs", _)) => pages::configuration(),
@@ -51,6 +53,7 @@ pub fn command() -> Command {
             Command::new("check").about("Says what would run with these settings, or what is wrong with them"),
         ))
         .subcommand(with_settings(explain::command()))
+        .subcommand(passwd::command())
         .subcommand(demo::command())
         .subcommand(demo::part_command())
         .subcommand(

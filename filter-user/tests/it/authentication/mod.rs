@@ -1,0 +1,4 @@
+//! Who may authenticate, asked of real components.
+
+mod dovecot_protocol;
+mod passwd;
