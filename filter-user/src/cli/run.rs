@@ -39,7 +39,7 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     serve(Config::load(matches)?)
 }
 
-fn serve(config: Config) -> anyhow::Result<ExitCode> {
+fn serve(mut config: Config) -> anyhow::Result<ExitCode> {
     log::start(&config.log_level, config.log_json)?;
     descriptors::raise();
     for interface in &config.interfaces {
@@ -57,6 +57,7 @@ fn serve(config: Config) -> anyhow::Result<ExitCode> {
     }
     let listening = Listening::bind(&config.listen, config.workers)?;
     let addresses = listening.addresses().to_vec();
+    config.set_bound(&addresses);
     let enforcement = Enforcement::start(&config, &addresses);
     let (host, port) = match &config.backend {
         BackendAddress::Host { host, port } => (host.clone(), *port),

@@ -8,6 +8,7 @@ use filter_common::{PrefixLengths, Rate};
 use ipnet::IpNet;
 
 use super::auth::AuthSettings;
+use super::clients::{Listen, Profile, internal_addresses};
 use super::routing::Routing;
 use super::tls::BackendTls;
 use crate::peers::{Ladder, Weights};
@@ -36,8 +37,8 @@ pub enum BackendAddress {
 pub struct Config {
     /// Name in the banner, in EHLO and towards the backend.
     pub hostname: String,
-    /// Where clients connect. `--listen`
-    pub listen: Vec<SocketAddr>,
+    /// Where clients connect, and whom it is for. `--listen`
+    pub listen: Vec<Listen>,
     /// The addresses that clients may know this host by: where it listens, or all it has if it listens everywhere.
     pub own_addresses: Vec<IpAddr>,
     /// Worker threads. `--workers`
@@ -140,6 +141,13 @@ pub struct Config {
 }
 
 impl Config {
+    /// Where the listeners are, once they are: with the ports that the system chose.
+    pub fn set_bound(&mut self, addresses: &[SocketAddr]) {
+        for (listen, &address) in self.listen.iter_mut().zip(addresses) {
+            listen.address = address;
+        }
+    }
+
     /// What the relay policy is made from.
     #[must_use]
     pub fn policy_settings(&self) -> PolicySettings {
@@ -153,6 +161,7 @@ impl Config {
             relay_authenticated: true,
             relay_client_certificate: true,
             relay_networks: self.relay_networks.iter().copied().map(Into::into).collect(),
+            internal_addresses: internal_addresses(&self.listen, &self.own_addresses),
             ..PolicySettings::default()
         }
     }
@@ -219,6 +228,13 @@ impl Config {
         }
         for network in self.allow.iter().filter(|network| is_half_the_world(network)) {
             warn(format!("allow = {network}: nearly nobody is ever sanctioned"));
+        }
+        for Listen { address, .. } in
+            self.listen.iter().filter(|listen| listen.profile == Profile::Submission)
+        {
+            warn(format!(
+                "listen = {address} profile=submission: nobody can authenticate, so nothing is taken there"
+            ));
         }
         if self.hostname == "localhost" {
             warn("hostname = localhost: other servers may distrust mail from such a name".to_owned());

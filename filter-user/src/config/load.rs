@@ -2,7 +2,7 @@
 //! each other. Opens the configuration file, asks the system for its name and addresses, and nothing more.
 
 use std::ffi::OsString;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use filter_common::{PrefixLengths, Rate};
 
 use super::auth::AuthSettings;
 use super::checked::Config;
+use super::clients::Listen;
 use super::error::{ConfigError, Contradiction};
 use super::given::{Effective, Given};
 use super::kind::{DomainName, Kind};
@@ -225,9 +226,9 @@ fn system_hostname() -> String {
 }
 
 /// The addresses that clients may know this host by: where it listens, and where it listens everywhere, all it has.
-fn own_addresses(listen: &[SocketAddr]) -> Vec<IpAddr> {
+fn own_addresses(listen: &[Listen]) -> Vec<IpAddr> {
     let mut addresses: Vec<IpAddr> =
-        listen.iter().map(SocketAddr::ip).filter(|address| !address.is_unspecified()).collect();
+        listen.iter().map(|listen| listen.address.ip()).filter(|address| !address.is_unspecified()).collect();
     if addresses.len() < listen.len() {
         let interfaces = nix::ifaddrs::getifaddrs().into_iter().flatten();
         addresses.extend(interfaces.filter_map(|interface| {

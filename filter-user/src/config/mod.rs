@@ -3,6 +3,7 @@
 pub mod auth;
 pub mod backend;
 pub mod checked;
+pub mod clients;
 pub mod error;
 pub mod given;
 pub mod kind;
@@ -16,6 +17,7 @@ mod tls;
 pub use auth::{AuthBackend, AuthSettings, DovecotAddress};
 pub use backend::ClientAddress;
 pub use checked::{BackendAddress, Config};
+pub use clients::{Listen, ListenTls, Profile};
 pub use error::ConfigError;
 pub use given::{Effective, Origin};
 pub use routing::{Destination, HostPort, Hosts, RouteAnswer, Routing};

@@ -6,14 +6,17 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
+use rustix::net::getsockname;
+
 use super::driver::Driver;
 use super::event_loop::send_away;
 use super::listener::{accept, reset_at_close, send_now};
 use super::report::Whose;
 use super::seat::Seat;
 use super::sessions::Here;
+use super::shared::Shared;
 use super::turn::Pending;
-use super::worker::Worker;
+use super::worker::{Listener, Worker};
 use crate::peers::Admission;
 use crate::smtp::reply;
 use crate::telemetry::label::SessionRefusal;
@@ -30,7 +33,7 @@ pub(super) fn accept_waiting(worker: &Rc<Worker>, number: u64, alone: bool) {
     };
     for _ in 0..if alone { AT_ONCE } else { 1 } {
         match accept(&listening.listener) {
-            Ok((socket, client)) => admit(worker, socket, client, listening.bound),
+            Ok((socket, client)) => admit(worker, socket, client, listening),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
@@ -58,7 +61,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 }
 
 /// Decides whether a connection is served.
-fn admit(worker: &Rc<Worker>, socket: OwnedFd, client: SocketAddr, bound: Option<SocketAddr>) {
+fn admit(worker: &Rc<Worker>, socket: OwnedFd, client: SocketAddr, listening: &Listener) {
     let shared = &worker.shared;
     let client = SocketAddr::new(client.ip().to_canonical(), client.port());
     let whose = Whose { address: client.ip(), peer: shared.judge.register.key(client.ip()) };
@@ -72,9 +75,20 @@ fn admit(worker: &Rc<Worker>, socket: OwnedFd, client: SocketAddr, bound: Option
         Admission::Admitted => {}
     }
     match Seat::take(shared, client.ip(), whose.peer) {
-        Ok(seat) => open(worker, socket.into(), Driver::new(worker, client, bound, whose.peer, seat)),
+        Ok(seat) => {
+            let local = listening.bound.or_else(|| where_it_matters(shared, &socket));
+            let driver = Driver::new(worker, client, local, whose.peer, seat, listening.profile);
+            open(worker, socket.into(), driver);
+        }
         Err(why) => turn_away(worker, &socket, whose, why),
     }
+}
+
+/// Where a client of a listener that listens everywhere has connected to, if that may grant something: else nobody asks the
+/// system before it must be told to a backend.
+fn where_it_matters(shared: &Shared, socket: &OwnedFd) -> Option<SocketAddr> {
+    let local = shared.settings.local_matters.then(|| getsockname(socket).ok()).flatten()?;
+    SocketAddr::try_from(local).ok()
 }
 
 fn turn_away(worker: &Worker, socket: &OwnedFd, whose: Whose, why: SessionRefusal) {

@@ -16,7 +16,6 @@ use super::sessions::Here;
 use super::true_address::TrueClient;
 use super::turn::{Pending, Turn};
 use super::worker::Worker;
-use crate::smtp::Service;
 
 /// Takes a session through its waits, until it is over or idle.
 pub(super) async fn go(worker: Rc<Worker>, place: usize, here: Here, pending: Pending) {
@@ -150,8 +149,7 @@ impl AwaySession<'_> {
             driver.abandon_delivery();
             return Some(End::Blocked);
         };
-        let offer = Rc::clone(&driver.offer);
-        driver.answer_with(offer.service(driver.granted), &word);
+        driver.answer_with(&word);
         None
     }
 
@@ -178,8 +176,8 @@ impl AwaySession<'_> {
 
 impl Driver {
     /// Gives the session its answer; the reply waits for the rest of its batch.
-    pub(super) fn answer_with(&mut self, service: &Service, word: &Word) {
-        self.session.handle_answer(service, word.as_answer(), &mut self.replies, Instant::now());
+    pub(super) fn answer_with(&mut self, word: &Word) {
+        self.session.handle_answer(&self.service, word.as_answer(), &mut self.replies, Instant::now());
     }
 
     /// Drops the backend without a word.

@@ -1,7 +1,6 @@
 //! Pumps one message from the client to the backend: bounded memory, each waiting for the other, and nothing that the
 //! backend could take for whole unless it is.
 
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -80,9 +79,8 @@ impl AwaySession<'_> {
                 Some(Ok(Ok(0) | Err(_))) => return Some(End::HungUp),
                 None => return Some(End::Blocked),
                 Some(Err(_)) => {
-                    let offer = Rc::clone(&driver.offer);
-                    let service = offer.service(driver.granted);
-                    let over = driver.session.handle_timeout(service, &mut driver.replies, Instant::now());
+                    let over =
+                        driver.session.handle_timeout(&driver.service, &mut driver.replies, Instant::now());
                     if let Some(reason) = over {
                         self.flush(driver).await;
                         return Some(driver.timed_out(self.worker, TimeoutKind::Data, reason));
@@ -99,12 +97,10 @@ impl AwaySession<'_> {
         input: &mut Vec<u8>,
         message: &mut Message,
     ) -> Progress {
-        let offer = Rc::clone(&driver.offer);
-        let service = offer.service(driver.granted);
         let mut at = 0;
         let progress = loop {
             let now = Instant::now();
-            let handled = driver.session.handle_data(service, &input[at..], &mut driver.replies, now);
+            let handled = driver.session.handle_data(&driver.service, &input[at..], &mut driver.replies, now);
             at += handled.consumed;
             match handled.piece {
                 Piece::Read => {
@@ -164,8 +160,7 @@ impl AwaySession<'_> {
         };
         let end = MessageEnd::Answered { word: &word, recipients, took: message.began.elapsed() };
         self.report(driver, end, message);
-        let offer = Rc::clone(&driver.offer);
-        driver.answer_with(offer.service(driver.granted), &word);
+        driver.answer_with(&word);
         driver.end_message();
         true
     }

@@ -11,12 +11,13 @@ use filter_common::PeerKey;
 use super::delivery::Delivery;
 use super::envelope::Envelope;
 use super::listener::{has_talked, reset_at_close, send_last, send_now};
-use super::offer::Offer;
+use super::offer::Kind;
 use super::report::Whose;
 use super::seat::Seat;
 use super::worker::Worker;
+use crate::config::Profile;
 use crate::policy::Facts;
-use crate::smtp::{CloseReason, Session};
+use crate::smtp::{CloseReason, Service, Session};
 
 /// Why a session is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +38,9 @@ pub(super) enum End {
 #[derive(Debug)]
 pub(super) struct Driver {
     pub(super) session: Session,
-    pub(super) offer: Rc<Offer>,
+    /// What it is offered, for as long as it stays of its kind.
+    pub(super) service: Rc<Service>,
+    pub(super) kind: Kind,
     pub(super) delivery: Option<Box<Delivery>>,
     pub(super) envelope: Option<Box<Envelope>>,
     /// Input that no turn has used up: the beginning of a line, or what stands behind a question.
@@ -49,7 +52,6 @@ pub(super) struct Driver {
     pub(super) client: SocketAddr,
     pub(super) local: Option<SocketAddr>,
     pub(super) peer: PeerKey,
-    pub(super) granted: bool,
     pub(super) seat: Seat,
     pub(super) blocked: bool,
     pub(super) opened: Instant,
@@ -63,15 +65,18 @@ impl Driver {
         local: Option<SocketAddr>,
         peer: PeerKey,
         seat: Seat,
+        profile: Profile,
     ) -> Self {
-        let offer = worker.offer();
         let granted = worker.shared.judge.policy.grant(&Facts::of_connection(client.ip(), local)).is_some();
         let opened = worker.clock.now();
-        let session = Session::new(offer.service(granted), opened);
+        let kind = Kind { profile, granted };
+        let service = worker.service(kind);
+        let session = Session::new(&service, opened);
         worker.report.session_opened();
         Self {
             session,
-            offer,
+            service,
+            kind,
             delivery: None,
             envelope: None,
             held: Vec::new(),
@@ -80,7 +85,6 @@ impl Driver {
             client,
             local,
             peer,
-            granted,
             seat,
             blocked: false,
             opened,
@@ -92,7 +96,7 @@ impl Driver {
         let mut scratch = worker.scratch.borrow_mut();
         let out = &mut scratch.out;
         out.clear();
-        let service = self.offer.service(self.granted);
+        let service = &self.service;
         let early = has_talked(socket);
         if early {
             self.session.handle_early_talk(service, out);
@@ -129,7 +133,7 @@ impl Driver {
     /// Counts offences against the protocol, if there were any.
     pub(super) fn note_offence(&mut self, worker: &Worker) {
         while let Some(offence) = self.session.poll_offence() {
-            self.blocked |= worker.note_offence(self.whose(), offence, self.granted);
+            self.blocked |= worker.note_offence(self.whose(), offence, self.kind.granted);
         }
     }
 

@@ -35,6 +35,8 @@ pub struct ProxySettings {
     pub max_sessions: usize,
     /// The backend.
     pub backend: BackendSettings,
+    /// Whether the address that a client has connected to may grant something.
+    pub local_matters: bool,
     /// Refusals logged a second, by each worker.
     pub log_refusals: u32,
 }
@@ -76,6 +78,7 @@ impl ProxySettings {
                 reply_timeout: config.backend_reply_timeout,
                 final_timeout: config.backend_final_timeout,
             },
+            local_matters: !config.policy_settings().internal_addresses.is_empty(),
             log_refusals: config.log_refusals,
         }
     }

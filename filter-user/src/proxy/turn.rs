@@ -3,7 +3,6 @@
 
 use std::io;
 use std::os::fd::AsFd;
-use std::rc::Rc;
 
 use rustix::net::{RecvFlags, recv};
 
@@ -126,8 +125,7 @@ impl Driver {
     /// The client has taken too long.
     pub(super) fn overdue(&mut self, worker: &Worker, socket: &impl AsFd) -> Turn {
         let mut out = std::mem::take(&mut self.replies);
-        let over =
-            self.session.handle_timeout(self.offer.service(self.granted), &mut out, worker.clock.now());
+        let over = self.session.handle_timeout(&self.service, &mut out, worker.clock.now());
         let turn = over
             .map_or(Turn::Done, |reason| Turn::Over(self.timed_out(worker, TimeoutKind::Command, reason)));
         self.reply(socket, &out, turn)
@@ -172,11 +170,9 @@ impl Driver {
     /// Does what came, command by command.
     fn handle(&mut self, worker: &Worker, input: &[u8], out: &mut Vec<u8>) -> Turn {
         let now = worker.clock.now();
-        let offer = Rc::clone(&self.offer);
-        let service = offer.service(self.granted);
         let mut at = 0;
         loop {
-            let handled = self.session.handle_input(service, &input[at..], out, now);
+            let handled = self.session.handle_input(&self.service, &input[at..], out, now);
             at += handled.consumed;
             self.note_offence(worker);
             let pending = match handled.next {
@@ -194,7 +190,7 @@ impl Driver {
                 Next::StartTls => return Turn::Over(End::HungUp),
                 Next::Ask(question) => match self.answer(worker, &question) {
                     Ok(answer) => {
-                        self.session.handle_answer(service, answer, out, now);
+                        self.session.handle_answer(&self.service, answer, out, now);
                         None
                     }
                     Err(pending) => Some(pending),
@@ -267,7 +263,7 @@ impl Driver {
         let sender = self.envelope.as_ref().map_or("", |envelope| envelope.sender());
         worker.report.refused(self.whose(), sender, path, judgement);
         if let Some(strike) = strike {
-            self.blocked |= worker.strike(self.whose(), strike, self.granted);
+            self.blocked |= worker.strike(self.whose(), strike, self.kind.granted);
         }
     }
 

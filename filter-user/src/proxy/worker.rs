@@ -19,11 +19,13 @@ use super::driver::{Driver, End};
 use super::envelope::Envelope;
 use super::event_loop::{self, Poller, Wait, settle};
 use super::mailbox::{Mailbox, Signal};
-use super::offer::Offer;
+use super::offer::{Kind, Offer};
 use super::report::Report;
 use super::sessions::{Here, Sessions};
 use super::shared::Shared;
 use super::turn::{Pending, Turn};
+use crate::config::Profile;
+use crate::smtp::Service;
 use crate::telemetry::field;
 
 /// Octets of commands read at once.
@@ -45,6 +47,8 @@ pub(super) struct Listener {
     pub(super) listener: TcpListener,
     /// Where it listens; nothing for a wildcard address, which is looked up where it matters.
     pub(super) bound: Option<SocketAddr>,
+    /// Whom it is for.
+    pub(super) profile: Profile,
 }
 
 /// A worker, as its sessions see it.
@@ -65,7 +69,7 @@ pub(super) struct Worker {
     drain_until: Cell<Option<Instant>>,
     /// No room for another connection: the listeners are left alone for a while.
     deaf: Cell<bool>,
-    offer: RefCell<Rc<Offer>>,
+    offer: RefCell<Offer>,
     #[expect(
         clippy::vec_box,
         reason = "sessions hold envelopes boxed: they move between pool and session as pointers"
@@ -75,18 +79,22 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    fn new(shared: Arc<Shared>, listeners: Vec<TcpListener>, mailbox: Mailbox) -> io::Result<Self> {
-        let offer = Offer::new(&shared.settings, shared.capabilities.load());
+    fn new(
+        shared: Arc<Shared>,
+        listeners: Vec<(TcpListener, Profile)>,
+        mailbox: Mailbox,
+    ) -> io::Result<Self> {
+        let offer = Offer::new(shared.capabilities.load());
         let limits = &shared.settings.limits;
         let input = vec![0; READ + limits.command_line.max(limits.auth_line)].into_boxed_slice();
         let clock = Rc::new(Clock::new());
         let poller = Poller::new()?;
         poller.add_bell(mailbox.bell())?;
         let mut listening = Vec::with_capacity(listeners.len());
-        for (number, listener) in listeners.into_iter().enumerate() {
+        for (number, (listener, profile)) in listeners.into_iter().enumerate() {
             poller.add_listener(&listener, number)?;
             let bound = listener.local_addr().ok().filter(|bound| !bound.ip().is_unspecified());
-            listening.push(Listener { listener, bound });
+            listening.push(Listener { listener, bound, profile });
         }
         Ok(Self {
             listeners: RefCell::new(listening),
@@ -101,20 +109,20 @@ impl Worker {
             mailbox,
             drain_until: Cell::new(None),
             deaf: Cell::new(false),
-            offer: RefCell::new(Rc::new(offer)),
+            offer: RefCell::new(offer),
             envelopes: RefCell::new(Vec::with_capacity(POOLED)),
             buffers: RefCell::default(),
             shared,
         })
     }
 
-    /// What a new session is offered.
-    pub(super) fn offer(&self) -> Rc<Offer> {
+    /// What a session of this kind is offered now.
+    pub(super) fn service(&self, kind: Kind) -> Rc<Service> {
         let mut offer = self.offer.borrow_mut();
         if !self.shared.capabilities.is_current(&offer.capabilities) {
-            *offer = Rc::new(Offer::new(&self.shared.settings, self.shared.capabilities.load()));
+            *offer = Offer::new(self.shared.capabilities.load());
         }
-        Rc::clone(&offer)
+        offer.service(kind, &self.shared.settings)
     }
 
     /// An envelope, used or new.
@@ -147,7 +155,11 @@ fn give_back<T>(pool: &RefCell<Vec<T>>, item: T) {
 }
 
 /// Serves until the daemon stops and the last session is over, or the time to drain is.
-pub(super) fn run(shared: Arc<Shared>, listeners: Vec<TcpListener>, mailbox: Mailbox) -> io::Result<()> {
+pub(super) fn run(
+    shared: Arc<Shared>,
+    listeners: Vec<(TcpListener, Profile)>,
+    mailbox: Mailbox,
+) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let worker = Rc::new(Worker::new(shared, listeners, mailbox)?);
     let local = LocalSet::new();

@@ -9,25 +9,26 @@ use super::listener::{ListenError, bind};
 use super::mailbox::{Signal, mailbox};
 use super::shared::Shared;
 use super::worker;
+use crate::config::{Listen, Profile};
 
 /// Listening sockets for every worker, none served yet: clients already wait in their queues.
 #[derive(Debug)]
 pub struct Listening {
-    of_workers: Vec<Vec<TcpListener>>,
+    of_workers: Vec<Vec<(TcpListener, Profile)>>,
     addresses: Vec<SocketAddr>,
 }
 
 impl Listening {
     /// Listens on every address, for `workers` workers.
-    pub fn bind(listen: &[SocketAddr], workers: usize) -> Result<Self, ListenError> {
+    pub fn bind(listen: &[Listen], workers: usize) -> Result<Self, ListenError> {
         let workers = workers.max(1);
         let mut of_workers: Vec<Vec<_>> = (0..workers).map(|_| Vec::new()).collect();
         let mut addresses = Vec::new();
-        for &address in listen {
+        for &Listen { address, profile, .. } in listen {
             let listeners = bind(address, workers)?;
             addresses.extend(listeners.first().and_then(|listener| listener.local_addr().ok()));
             for (of_worker, listener) in of_workers.iter_mut().zip(listeners) {
-                of_worker.push(listener);
+                of_worker.push((listener, profile));
             }
         }
         Ok(Self { of_workers, addresses })

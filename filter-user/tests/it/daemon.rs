@@ -43,6 +43,8 @@ pub(crate) fn eventually<T>(what: &str, mut check: impl FnMut() -> Option<T>) ->
 pub(crate) struct Daemon {
     child: Child,
     pub address: SocketAddr,
+    /// Of every listener, in their order.
+    pub addresses: Vec<SocketAddr>,
     log: PathBuf,
     _folder: TempDir,
 }
@@ -55,6 +57,11 @@ impl Daemon {
 
     /// Starts `relaygate run` there.
     pub(crate) fn start_listening_on(listen: &str, flags: &str) -> Self {
+        Self::start_command(relaygate(), &[listen], flags)
+    }
+
+    /// Starts `relaygate run` with these listeners.
+    pub(crate) fn start_with_listeners(listen: &[&str], flags: &str) -> Self {
         Self::start_command(relaygate(), listen, flags)
     }
 
@@ -63,7 +70,7 @@ impl Daemon {
         let mut command = Command::new("setpriv");
         command.args(["--inh-caps=-all", "--bounding-set=-all", env!("CARGO_BIN_EXE_relaygate")]);
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).process_group(0);
-        Self::start_command(command, listen, flags)
+        Self::start_command(command, &[listen], flags)
     }
 
     /// The same, with so many file descriptors and no more.
@@ -71,14 +78,15 @@ impl Daemon {
         let mut command = Command::new("prlimit");
         command.arg(format!("--nofile={count}:{count}")).arg(env!("CARGO_BIN_EXE_relaygate"));
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).process_group(0);
-        Self::start_command(command, "127.0.0.1:0", flags)
+        Self::start_command(command, &["127.0.0.1:0"], flags)
     }
 
-    fn start_command(mut command: Command, listen: &str, flags: &str) -> Self {
+    fn start_command(mut command: Command, listen: &[&str], flags: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("log");
         let mut child = command
-            .args(["run", "--listen", listen, "--log-format", "json"])
+            .args(["run", "--log-format", "json"])
+            .args(listen.iter().flat_map(|listen| ["--listen", listen]))
             .args(flags.split_whitespace())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -87,13 +95,12 @@ impl Daemon {
             .unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let Some(address) =
-            line.trim().strip_prefix("listening on ").and_then(|list| list.split(", ").next())
-        else {
+        let Some(list) = line.trim().strip_prefix("listening on ") else {
             let _ = child.kill();
             panic!("relaygate did not start: {line:?}\n{}", std::fs::read_to_string(&log).unwrap());
         };
-        Self { address: address.parse().unwrap(), child, log, _folder: folder }
+        let addresses: Vec<SocketAddr> = list.split(", ").map(|address| address.parse().unwrap()).collect();
+        Self { address: addresses[0], addresses, child, log, _folder: folder }
     }
 
     pub(crate) fn pid(&self) -> u32 {

@@ -3,6 +3,7 @@
 
 mod auth;
 mod item;
+mod listener;
 mod place;
 mod quantity;
 mod route;
@@ -10,6 +11,7 @@ mod word;
 
 pub use auth::{Knower, MechanismName};
 pub use item::Item;
+pub use listener::Listener;
 pub use place::{Backend, DomainName, Endpoint, Network};
 pub use quantity::{Count, Octets, PerTime, Time};
 pub use route::RouteRow;

@@ -1,0 +1,77 @@
+//! Clients as they are configured: where they connect, and what they are served there. Binds nothing.
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::policy::InternalAddress;
+
+/// A listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// Where.
+    pub address: SocketAddr,
+    /// For whom.
+    pub profile: Profile,
+    /// How it is encrypted, where there is a certificate.
+    pub tls: ListenTls,
+}
+
+/// Whom a listener is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Profile {
+    /// Anyone: mail to local recipients is routed.
+    #[default]
+    Mx,
+    /// Users, who authenticate first (RFC 6409).
+    Submission,
+    /// The inside: who reaches the listener's address may relay.
+    Inside,
+}
+
+/// How a listener is encrypted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ListenTls {
+    /// When the client asks for it.
+    #[default]
+    StartTls,
+    /// From the first octet (RFC 8314).
+    Implicit,
+    /// Not at all.
+    None,
+}
+
+/// The addresses of this host that inside listeners make internal ones; `own` are those of a listener that listens
+/// everywhere.
+pub(super) fn internal_addresses(listen: &[Listen], own: &[IpAddr]) -> Vec<InternalAddress> {
+    let inside = listen.iter().filter(|listen| listen.profile == Profile::Inside);
+    inside
+        .flat_map(|Listen { address, .. }| {
+            let everywhere = address.ip().is_unspecified();
+            let of_family = own.iter().filter(|own| own.is_ipv4() == address.is_ipv4()).copied();
+            let addresses: Vec<IpAddr> = if everywhere { of_family.collect() } else { vec![address.ip()] };
+            addresses.into_iter().map(|own| InternalAddress { address: own, port: Some(address.port()) })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_inside_listener_makes_its_address_internal_and_no_other_does() {
+        let listen = |address: &str, profile| Listen {
+            address: address.parse().unwrap(),
+            profile,
+            tls: ListenTls::default(),
+        };
+        let listen = [
+            listen("192.0.2.1:25", Profile::Mx),
+            listen("192.0.2.1:587", Profile::Submission),
+            listen("10.0.0.1:25", Profile::Inside),
+            listen("[::]:26", Profile::Inside),
+        ];
+        let own = ["10.0.0.1", "2001:db8::1", "::1"].map(|address| address.parse().unwrap());
+        let shown: Vec<String> = internal_addresses(&listen, &own).iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["10.0.0.1:25", "[2001:db8::1]:26", "[::1]:26"]);
+    }
+}
