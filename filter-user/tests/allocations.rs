@@ -13,7 +13,7 @@ use filter_user::config::Config;
 use filter_user::judge::Judge;
 use filter_user::lookup::Directories;
 use filter_user::peers::LocalEnforcer;
-use filter_user::proxy::{Listening, ProxySettings, Shared, Workers};
+use filter_user::proxy::{ClientTls, Listening, ProxySettings, Shared, Workers};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -51,7 +51,7 @@ fn serve(mailboxes: &std::path::Path) -> (Workers, Arc<Shared>, SocketAddr) {
     let listening = Listening::bind(&config.listen, config.workers).unwrap();
     let address = listening.addresses()[0];
     let enforcer = Arc::new(LocalEnforcer::new(config.limit_rate, config.max_peers));
-    let settings = ProxySettings::new(&config, "127.0.0.1".to_owned(), 1);
+    let settings = ProxySettings::new(&config, vec![("127.0.0.1".to_owned(), 1)], ClientTls::default());
     let directories = Directories::from_file(mailboxes, &config.local_domains, false).unwrap();
     let judge = Arc::new(Judge::new(&config, Arc::new(directories), enforcer));
     let shared = Arc::new(Shared::new(&config, settings, judge));

@@ -17,21 +17,17 @@ use super::{
     check::{backend_tls, check_interface, warnings},
     enforcement::Enforcement,
 };
-use crate::config::{BackendAddress, Config};
+use crate::config::{BackendAddress, BackendSettings, ClientAddress, Config};
 use crate::control::metrics_page;
 use crate::judge::Judge;
 use crate::lookup::Directories;
-use crate::proxy::{Backend, Listening, ProxySettings, Shared, Workers, boot_now};
+use crate::proxy::{HostAndPort, Listening, ProxySettings, Shared, Workers, boot_now, may_be_transparent};
 use crate::telemetry::label::Outcome;
 use crate::telemetry::{Metrics, field, log};
 
 /// How often the kernel's maps are swept and the gauges set.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
-/// How often the backend is asked what it can do, besides every time that it is dialled.
-const PROBE_INTERVAL: Duration = Duration::from_secs(60);
-/// The same, while it is not known.
-const PROBE_AGAIN: Duration = Duration::from_secs(5);
-/// How long the start waits for the backend to say what it can do.
+/// How long the start waits for backends to say what they can do.
 const FIRST_PROBE: Duration = Duration::from_secs(1);
 
 /// Runs the daemon.
@@ -59,26 +55,38 @@ fn serve(mut config: Config) -> anyhow::Result<ExitCode> {
     let addresses = listening.addresses().to_vec();
     config.set_bound(&addresses);
     let enforcement = Enforcement::start(&config, &addresses);
-    let (host, port) = match &config.backend {
-        BackendAddress::Host { host, port } => (host.clone(), *port),
-        BackendAddress::Sink => {
-            let address = sink::start()?;
-            (address.ip().to_string(), address.port())
-        }
-    };
-    let mut settings = ProxySettings::new(&config, host, port);
-    settings.backend.tls = backend_tls(&config)?;
+    if config.backend.client_address == ClientAddress::Transparent {
+        may_be_transparent()?;
+    }
+    let settings = ProxySettings::new(&config, backend_hosts(&config.backend)?, backend_tls(&config)?);
     let judge = Arc::new(Judge::new(&config, directories, enforcement.enforcer()));
     let shared = Arc::new(Shared::new(&config, settings, judge));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start a runtime")?;
-    let daemon = Daemon { shared, enforcement, metrics: Metrics::new() };
+    let daemon = Daemon {
+        shared,
+        enforcement,
+        metrics: Metrics::new(),
+        probe_interval: config.backend.probe_interval,
+    };
     let ended = runtime.block_on(daemon.run(listening, &addresses));
     // Who asks twice to stop does not wait for what the first time was waited for.
     runtime.shutdown_background();
     ended
+}
+
+/// The hosts of the default backend; a built-in one is started.
+fn backend_hosts(backend: &BackendSettings) -> anyhow::Result<Vec<HostAndPort>> {
+    let host = |address: &BackendAddress| match address {
+        BackendAddress::Host { host, port } => Ok((host.clone(), *port)),
+        BackendAddress::Sink => {
+            let address = sink::start()?;
+            Ok((address.ip().to_string(), address.port()))
+        }
+    };
+    backend.hosts.iter().map(host).collect()
 }
 
 /// What the main thread looks after while the workers serve.
@@ -86,6 +94,7 @@ struct Daemon {
     shared: Arc<Shared>,
     enforcement: Enforcement,
     metrics: Metrics,
+    probe_interval: Duration,
 }
 
 impl Daemon {
@@ -96,10 +105,9 @@ impl Daemon {
         self.metrics.mailboxes.set(self.shared.judge.directories.len() as f64);
 
         // What is known before the first client comes is offered to it; a backend that is away keeps nobody waiting.
-        let mut probe_in = match tokio::time::timeout(FIRST_PROBE, probe(&self.shared)).await {
-            Ok(true) => PROBE_INTERVAL,
-            Ok(false) | Err(_) => PROBE_AGAIN,
-        };
+        let (destinations, backend) = (&self.shared.destinations, &self.shared.settings.backend);
+        destinations.probe_all(backend, FIRST_PROBE).await;
+        tokio::spawn(Arc::clone(destinations).keep_probing(Arc::clone(backend), self.probe_interval));
         let mut workers =
             Workers::start(Arc::clone(&self.shared), listening).context("cannot start the workers")?;
         announce(addresses)?;
@@ -109,7 +117,6 @@ impl Daemon {
 
         let mut housekeeping = interval(HOUSEKEEPING);
         housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut probing = Box::pin(probe_after(Arc::clone(&self.shared), probe_in));
         loop {
             tokio::select! {
                 _ = terminate.recv() => break,
@@ -120,10 +127,6 @@ impl Daemon {
                     if let Some(error) = workers.death() {
                         return Err(error).context("a worker has died, and the daemon ends with it");
                     }
-                }
-                known = &mut probing => {
-                    probe_in = if known { PROBE_INTERVAL } else { PROBE_AGAIN };
-                    probing = Box::pin(probe_after(Arc::clone(&self.shared), probe_in));
                 }
             }
         }
@@ -177,29 +180,4 @@ fn announce(addresses: &[SocketAddr]) -> anyhow::Result<()> {
     let list: Vec<_> = addresses.iter().map(ToString::to_string).collect();
     let mut out = std::io::stdout().lock();
     writeln!(out, "listening on {}", list.join(", ")).and_then(|()| out.flush()).context("cannot print")
-}
-
-async fn probe_after(shared: Arc<Shared>, wait: Duration) -> bool {
-    tokio::time::sleep(wait).await;
-    probe(&shared).await
-}
-
-/// Asks the backend what it can do; says whether it answered.
-async fn probe(shared: &Shared) -> bool {
-    match Backend::probe(&shared.settings.backend).await {
-        Ok(capabilities) => {
-            let anonymous = !capabilities.takes("ADDR") && !shared.settings.backend.proxy_protocol;
-            if shared.capabilities.learn(&capabilities) && anonymous {
-                tracing::warn!(
-                    "the backend is not told the clients' addresses: it takes all mail for ours; let it offer XCLIENT to \
-                     this host (Postfix: smtpd_authorized_xclient_hosts), or set backend-proxy-protocol"
-                );
-            }
-            true
-        }
-        Err(error) => {
-            tracing::warn!({ field::ERROR } = %error, "the backend does not say what it can do; clients are offered the least until then");
-            false
-        }
-    }
 }

@@ -8,6 +8,7 @@ use filter_common::{PrefixLengths, Rate};
 use ipnet::IpNet;
 
 use super::auth::AuthSettings;
+use super::backend::BackendSettings;
 use super::clients::{Listen, Profile, internal_addresses};
 use super::routing::Routing;
 use super::tls::BackendTls;
@@ -17,20 +18,6 @@ use crate::smtp::{BareNewline, Deadlines, Limits};
 
 /// Octets of a response in an AUTH exchange: RFC 4954 section 4 has this one, and every client keeps it.
 const AUTH_LINE: usize = 12_288;
-
-/// Where the backend is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BackendAddress {
-    /// `host:port`, resolved at each dial.
-    Host {
-        /// A name or an address.
-        host: String,
-        /// The port.
-        port: u16,
-    },
-    /// `sink:`, the built-in server that counts and throws away.
-    Sink,
-}
 
 /// Everything that the daemon needs to know.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,18 +31,10 @@ pub struct Config {
     /// Worker threads. `--workers`
     pub workers: usize,
 
-    /// The mail server behind. `--backend`
-    pub backend: BackendAddress,
-    /// Send a PROXY v2 header where XCLIENT is not offered. `--backend-proxy-protocol`
-    pub backend_proxy_protocol: bool,
-    /// Whether and how the connection to it is encrypted.
+    /// The mail servers behind.
+    pub backend: BackendSettings,
+    /// Whether and how connections to them are encrypted.
     pub backend_tls: BackendTls,
-    /// For the TCP connection and the banner. `--backend-dial-timeout`
-    pub backend_dial_timeout: Duration,
-    /// For each reply before the message. `--backend-reply-timeout`
-    pub backend_reply_timeout: Duration,
-    /// For the reply after the dot. `--backend-final-timeout`
-    pub backend_final_timeout: Duration,
 
     /// Domains whose mailboxes are here, as A-labels in lower case. `--local-domain`
     pub local_domains: Vec<String>,
@@ -203,11 +182,9 @@ impl Config {
     /// What is allowed but is hardly meant, or means less than it seems: for the log at the start, and for `check`.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
-        let mut warnings = self.backend_tls.warnings();
+        let mut warnings = self.backend.warnings();
+        warnings.extend(self.backend_tls.warnings());
         let mut warn = |warning: String| warnings.push(warning);
-        if self.backend == BackendAddress::Sink {
-            warn("backend = sink: all mail that is accepted is thrown away; for trying out only".to_owned());
-        }
         if self.local_domains.is_empty() {
             warn("no local-domain is set: only mail to postmaster is routed, all other is relayed or prohibited".to_owned());
         } else if self.mailboxes.is_none() {

@@ -10,6 +10,7 @@ use clap::{ArgMatches, Command};
 use filter_common::{PrefixLengths, Rate};
 
 use super::auth::AuthSettings;
+use super::backend::BackendSettings;
 use super::checked::Config;
 use super::clients::Listen;
 use super::error::{ConfigError, Contradiction};
@@ -58,7 +59,7 @@ impl Config {
     }
 
     fn from_given(given: &Given) -> Result<Self, ConfigError> {
-        let backend = given.one(&s::BACKEND)?.ok_or(ConfigError::NoBackend)?;
+        let backend = BackendSettings::read(given)?;
         let listen = given.all(&s::LISTEN)?;
         if listen.is_empty() {
             return Err(ConfigError::NoListen);
@@ -76,11 +77,7 @@ impl Config {
                 None => std::thread::available_parallelism().map_or(1, usize::from),
             },
             backend,
-            backend_proxy_protocol: given.value(&s::BACKEND_PROXY_PROTOCOL)?,
             backend_tls: BackendTls::read(given)?,
-            backend_dial_timeout: given.value(&s::BACKEND_DIAL_TIMEOUT)?,
-            backend_reply_timeout: given.value(&s::BACKEND_REPLY_TIMEOUT)?,
-            backend_final_timeout: given.value(&s::BACKEND_FINAL_TIMEOUT)?,
             local_domains: given.all(&s::LOCAL_DOMAIN)?,
             routing: Routing::default(),
             mailboxes: given.one(&s::MAILBOXES)?,

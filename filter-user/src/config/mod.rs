@@ -15,8 +15,8 @@ pub mod source;
 mod tls;
 
 pub use auth::{AuthBackend, AuthSettings, DovecotAddress};
-pub use backend::ClientAddress;
-pub use checked::{BackendAddress, Config};
+pub use backend::{BackendAddress, BackendSettings, ClientAddress};
+pub use checked::Config;
 pub use clients::{Listen, ListenTls, Profile};
 pub use error::ConfigError;
 pub use given::{Effective, Origin};

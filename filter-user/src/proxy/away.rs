@@ -129,9 +129,9 @@ impl AwaySession<'_> {
                 helo: envelope.helo(),
                 extended: envelope.extended(),
             };
-            let asking = delivery.recipient(passage, &envelope, &client, settings, &shared.capabilities);
+            let asking = delivery.recipient(passage, &envelope, &client, settings, &shared.destinations);
             let word = self.unless_blocked(asking).await;
-            self.worker.report.dialled(delivery.take_dials());
+            self.worker.report.dialled(&delivery.take_dials());
             if let Some(word) = &word {
                 self.worker.report.passed(driver.whose(), passage, &envelope, word);
             }

@@ -1,35 +1,28 @@
-//! One connection to the backend: dialled, introduced with the client's true address, then one command after the
-//! other, each answered within its time or given up.
+//! One connection to a backend: introduced with the client's true address, then one command after the other, each
+//! answered within its time or given up. How the TCP connection is made is in `dial`.
 
 use std::io;
 use std::time::Duration;
 
-use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
+use super::backend_error::BackendError;
 use super::capabilities::Capabilities;
+use super::destination::{DestinationSettings, Host};
+use super::dial;
 use super::reply_reader::{GarbledReply, OwnedReply, take_reply};
 use super::tls::{ClientTls, ServerStream};
 use super::true_address::TrueClient;
-use crate::config::TlsLevel;
-use crate::smtp::{Reply, reply};
+use crate::config::{ClientAddress, TlsLevel};
 
 /// Octets read from the backend at once.
 const READ: usize = 4096;
 
-/// Where the backend is and how long it may take.
+/// How backends are spoken to, and how long they may take.
 #[derive(Clone, Debug)]
 pub struct BackendSettings {
-    /// Host name or address.
-    pub host: String,
-    /// Port.
-    pub port: u16,
-    /// Our name towards it.
+    /// Our name towards them.
     pub hostname: String,
-    /// PROXY v2 where XCLIENT is not offered.
-    pub proxy_protocol: bool,
-    /// Whether and how connections to it are encrypted.
-    pub tls: ClientTls,
     /// For the connection and the banner.
     pub dial_timeout: Duration,
     /// For each reply before the message.
@@ -38,105 +31,25 @@ pub struct BackendSettings {
     pub final_timeout: Duration,
 }
 
-/// What went wrong with the backend.
-#[derive(Debug, thiserror::Error)]
-pub enum BackendError {
-    /// Its name has no address.
-    #[error("cannot resolve the backend's name {host}: {source}")]
-    Unresolved {
-        /// The name.
-        host: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// No connection.
-    #[error("cannot connect to the backend {host}:{port}: {source}")]
-    Unavailable {
-        /// Where to.
-        host: String,
-        /// Where to.
-        port: u16,
-        /// Why.
-        source: io::Error,
-    },
-    /// It said nothing in time.
-    #[error("the backend did not answer {what} within {after:?}")]
-    TimedOut {
-        /// What was waited for.
-        what: &'static str,
-        /// How long.
-        after: Duration,
-    },
-    /// The connection ended.
-    #[error("the backend closed the connection while {what} was waited for")]
-    Lost {
-        /// What was waited for.
-        what: &'static str,
-    },
-    /// It does not speak SMTP.
-    #[error("the backend answered {what} with {garbled}")]
-    Garbled {
-        /// What was waited for.
-        what: &'static str,
-        /// What came.
-        garbled: GarbledReply,
-    },
-    /// It does not encrypt, and that is asked for.
-    #[error("the backend {host} offers no STARTTLS, and backend-tls asks for it")]
-    Unencrypted {
-        /// Which.
-        host: String,
-    },
-    /// It offers to, and it did not work out.
-    #[error("no TLS with the backend {host}: {source}")]
-    Tls {
-        /// Which.
-        host: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// It wants none of it: its banner, or its answer to EHLO or XCLIENT, was a refusal.
-    #[error("the backend refused {what}: {summary}")]
-    Refused {
-        /// What it refused.
-        what: &'static str,
-        /// Its first line.
-        summary: String,
-    },
-}
-
-impl BackendError {
-    /// What the client is told.
-    #[must_use]
-    pub fn reply(&self) -> Reply {
-        match self {
-            Self::Unresolved { .. }
-            | Self::Unavailable { .. }
-            | Self::Unencrypted { .. }
-            | Self::Tls { .. }
-            | Self::Refused { .. } => reply::BACKEND_UNAVAILABLE,
-            Self::TimedOut { .. } => reply::BACKEND_TIMED_OUT,
-            Self::Lost { .. } => reply::BACKEND_LOST,
-            Self::Garbled { .. } => reply::BACKEND_GARBLED,
-        }
-    }
-}
-
 /// A connection on which EHLO was answered.
 #[derive(Debug)]
-pub struct Backend {
+pub(super) struct Backend {
     stream: ServerStream,
     received: Vec<u8>,
     /// What it said it can do.
-    pub capabilities: Capabilities,
+    pub(super) capabilities: Capabilities,
     /// A transaction was begun and must be reset before the next one.
-    pub dirty: bool,
+    pub(super) dirty: bool,
 }
 
 impl Backend {
     /// Connects and says EHLO, as nobody: to learn what the backend can do.
-    pub async fn probe(settings: &BackendSettings) -> Result<Capabilities, BackendError> {
-        let mut backend = Self::open(settings, None).await?;
+    pub(super) async fn probe(
+        host: &Host,
+        way: &DestinationSettings,
+        settings: &BackendSettings,
+    ) -> Result<Capabilities, BackendError> {
+        let mut backend = Self::open(host, way, settings, None).await?;
         let capabilities = backend.capabilities.clone();
         // The courtesy of a QUIT: whether it arrives changes nothing.
         let _ = backend.send(b"QUIT\r\n", settings.reply_timeout, "QUIT").await;
@@ -144,8 +57,16 @@ impl Backend {
     }
 
     /// Connects, introduces the client and is ready for MAIL.
-    pub async fn dial(settings: &BackendSettings, client: &TrueClient<'_>) -> Result<Self, BackendError> {
-        let mut backend = Self::open(settings, Some(client)).await?;
+    pub(super) async fn dial(
+        host: &Host,
+        way: &DestinationSettings,
+        settings: &BackendSettings,
+        client: &TrueClient<'_>,
+    ) -> Result<Self, BackendError> {
+        let mut backend = Self::open(host, way, settings, Some(client)).await?;
+        if way.client_address != ClientAddress::Xclient {
+            return Ok(backend);
+        }
         if let Some(command) = client.xclient_command(&backend.capabilities) {
             // RFC 5321 greeting anew: a server that takes XCLIENT starts the session over (XCLIENT_README).
             let answer = backend.ask(command.as_bytes(), settings.reply_timeout, "XCLIENT").await?;
@@ -159,7 +80,7 @@ impl Backend {
     }
 
     /// Sends a command and waits for its reply.
-    pub async fn ask(
+    pub(super) async fn ask(
         &mut self,
         command: &[u8],
         within: Duration,
@@ -181,7 +102,7 @@ impl Backend {
     }
 
     /// Sends octets.
-    pub async fn send(
+    pub(super) async fn send(
         &mut self,
         octets: &[u8],
         within: Duration,
@@ -195,7 +116,11 @@ impl Backend {
     }
 
     /// Waits for the next reply.
-    pub async fn reply(&mut self, within: Duration, what: &'static str) -> Result<OwnedReply, BackendError> {
+    pub(super) async fn reply(
+        &mut self,
+        within: Duration,
+        what: &'static str,
+    ) -> Result<OwnedReply, BackendError> {
         match timeout(within, self.next_reply(what)).await {
             Ok(answer) => answer,
             Err(_) => Err(BackendError::TimedOut { what, after: within }),
@@ -203,7 +128,7 @@ impl Backend {
     }
 
     /// Says goodbye without waiting.
-    pub fn quit(self) {
+    pub(super) fn quit(self) {
         self.stream.leave(b"QUIT\r\n");
     }
 
@@ -224,34 +149,47 @@ impl Backend {
 
     /// Connects, says EHLO and encrypts, for a client or for nobody. Where TLS is but tried and does not work out, all
     /// is begun anew in the clear.
-    async fn open(settings: &BackendSettings, client: Option<&TrueClient<'_>>) -> Result<Self, BackendError> {
-        match Self::open_with(settings, &settings.tls, client).await {
-            Err(BackendError::Tls { .. }) if settings.tls.level() == TlsLevel::May => {
-                Self::open_with(settings, &ClientTls::default(), client).await
+    async fn open(
+        host: &Host,
+        way: &DestinationSettings,
+        settings: &BackendSettings,
+        client: Option<&TrueClient<'_>>,
+    ) -> Result<Self, BackendError> {
+        match Self::open_with(host, way, settings, &way.tls, client).await {
+            Err(BackendError::Tls { .. }) if way.tls.level() == TlsLevel::May => {
+                Self::open_with(host, way, settings, &ClientTls::default(), client).await
             }
             outcome => outcome,
         }
     }
 
     async fn open_with(
+        host: &Host,
+        way: &DestinationSettings,
         settings: &BackendSettings,
         tls: &ClientTls,
         client: Option<&TrueClient<'_>>,
     ) -> Result<Self, BackendError> {
-        let mut backend = Self::connect(settings).await?;
-        if settings.proxy_protocol {
+        let how = way.client_address;
+        let as_client = client.filter(|_| how == ClientAddress::Transparent);
+        let from = as_client.map(|client| client.address.ip().to_canonical());
+        let stream = ServerStream::new(dial::connect(host, from, settings.dial_timeout).await?);
+        let mut backend =
+            Self { stream, received: Vec::new(), capabilities: Capabilities::default(), dirty: false };
+        if how == ClientAddress::Proxy {
             match client {
                 Some(client) => backend.send_proxy_header(client).await?,
                 None => backend.send_own_proxy_header().await?,
             }
         }
         backend.greet(settings).await?;
-        let name = match client {
-            Some(client) if settings.proxy_protocol => client.helo,
+        let name = match (client, how) {
+            // Who sees the client's address hears the client's name with it.
+            (Some(client), ClientAddress::Proxy | ClientAddress::Transparent) => client.helo,
             _ => &settings.hostname,
         };
         backend.hello(name, settings).await?;
-        if backend.encrypt(settings, tls).await? {
+        if backend.encrypt(host, settings, tls).await? {
             backend.hello(name, settings).await?;
         }
         Ok(backend)
@@ -259,15 +197,20 @@ impl Backend {
 
     /// Encrypts the connection, as far as that is asked for, and says whether it is encrypted now: then what the backend
     /// can do is to be asked anew (RFC 3207 section 4.2).
-    async fn encrypt(&mut self, settings: &BackendSettings, tls: &ClientTls) -> Result<bool, BackendError> {
+    async fn encrypt(
+        &mut self,
+        host: &Host,
+        settings: &BackendSettings,
+        tls: &ClientTls,
+    ) -> Result<bool, BackendError> {
         match (tls.level(), self.capabilities.starttls) {
             (TlsLevel::None, _) | (TlsLevel::May, false) => return Ok(false),
             (TlsLevel::Encrypt | TlsLevel::Verify, false) => {
-                return Err(BackendError::Unencrypted { host: settings.host.clone() });
+                return Err(BackendError::Unencrypted { host: host.to_string() });
             }
             (_, true) => {}
         }
-        let failed = |source| BackendError::Tls { host: settings.host.clone(), source };
+        let failed = |source| BackendError::Tls { host: host.to_string(), source };
         let answer = self.ask(b"STARTTLS\r\n", settings.reply_timeout, "STARTTLS").await?;
         if !answer.is_positive() {
             return Err(failed(io::Error::other(answer.summary())));
@@ -277,31 +220,11 @@ impl Backend {
             return Err(BackendError::Garbled { what: "STARTTLS", garbled: GarbledReply::Unasked });
         }
         let within = settings.dial_timeout;
-        match timeout(within, self.stream.encrypt(tls, &settings.host)).await {
+        match timeout(within, self.stream.encrypt(tls, &host.name)).await {
             Ok(encrypted) => encrypted.map_err(failed)?,
             Err(_) => return Err(BackendError::TimedOut { what: "the TLS handshake", after: within }),
         }
         Ok(true)
-    }
-
-    async fn connect(settings: &BackendSettings) -> Result<Self, BackendError> {
-        let unavailable =
-            |source| BackendError::Unavailable { host: settings.host.clone(), port: settings.port, source };
-        let connecting = async {
-            let unresolved = |source| BackendError::Unresolved { host: settings.host.clone(), source };
-            let addresses: Vec<_> =
-                lookup_host((settings.host.as_str(), settings.port)).await.map_err(unresolved)?.collect();
-            TcpStream::connect(&addresses[..]).await.map_err(unavailable)
-        };
-        let stream = match timeout(settings.dial_timeout, connecting).await {
-            Ok(connected) => connected?,
-            Err(_) => {
-                return Err(BackendError::TimedOut { what: "the connection", after: settings.dial_timeout });
-            }
-        };
-        stream.set_nodelay(true).map_err(unavailable)?;
-        let stream = ServerStream::new(stream);
-        Ok(Self { stream, received: Vec::new(), capabilities: Capabilities::default(), dirty: false })
     }
 
     /// A backend that expects PROXY headers answers nothing before one; LOCAL would do, but not every server knows it, so

@@ -1,8 +1,7 @@
-//! What the backend can do, as its EHLO reply said; learnt when relaygate starts and again at every dial, so that our
-//! own EHLO offers nothing that the backend would refuse.
+//! What a backend can do, as its EHLO reply said; learnt when relaygate starts and again at every dial, so that our own
+//! EHLO offers nothing that a backend would refuse.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 
@@ -10,7 +9,7 @@ use super::reply_reader::OwnedReply;
 
 /// The extensions of a backend that matter to us.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Capabilities {
+pub(super) struct Capabilities {
     /// PIPELINING (RFC 2920).
     pub pipelining: bool,
     /// 8BITMIME (RFC 6152).
@@ -30,7 +29,7 @@ pub struct Capabilities {
 impl Capabilities {
     /// Reads an EHLO reply.
     #[must_use]
-    pub fn from_ehlo(reply: &OwnedReply) -> Self {
+    pub(super) fn from_ehlo(reply: &OwnedReply) -> Self {
         let mut found = Self::default();
         for text in reply.texts().skip(1) {
             let mut words = text.split_ascii_whitespace();
@@ -53,40 +52,55 @@ impl Capabilities {
         found
     }
 
+    /// What both can do; the smaller bound of both.
+    #[must_use]
+    pub(super) fn and(&self, other: &Self) -> Self {
+        let bound = match (self.size.flatten(), other.size.flatten()) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+        Self {
+            pipelining: self.pipelining && other.pipelining,
+            eight_bit_mime: self.eight_bit_mime && other.eight_bit_mime,
+            smtputf8: self.smtputf8 && other.smtputf8,
+            dsn: self.dsn && other.dsn,
+            starttls: self.starttls && other.starttls,
+            size: bound.map_or(self.size.and(other.size), |bound| Some(Some(bound))),
+            xclient: self.xclient.iter().filter(|name| other.takes(name)).cloned().collect(),
+        }
+    }
+
     /// Whether XCLIENT takes this attribute.
     #[must_use]
-    pub fn takes(&self, attribute: &str) -> bool {
+    pub(super) fn takes(&self, attribute: &str) -> bool {
         self.xclient.iter().any(|name| name == attribute)
     }
 }
 
-/// What is known of the backend now; shared by all workers.
+/// What is known now; shared by all workers.
 #[derive(Debug, Default)]
-pub struct KnownCapabilities {
+pub(super) struct KnownCapabilities {
     known: ArcSwap<Capabilities>,
-    learnt: AtomicBool,
 }
 
 impl KnownCapabilities {
     /// The newest.
     #[must_use]
-    pub fn load(&self) -> Arc<Capabilities> {
+    pub(super) fn load(&self) -> Arc<Capabilities> {
         self.known.load_full()
     }
 
     /// Whether these are still the newest; costs no reference count.
     #[must_use]
-    pub fn is_current(&self, seen: &Arc<Capabilities>) -> bool {
+    pub(super) fn is_current(&self, seen: &Arc<Capabilities>) -> bool {
         Arc::ptr_eq(&self.known.load(), seen)
     }
 
-    /// Remembers what a dial learnt, and says whether it was new.
-    pub fn learn(&self, found: &Capabilities) -> bool {
-        let new = !self.learnt.swap(true, Ordering::Relaxed) || **self.known.load() != *found;
-        if new {
-            self.known.store(Arc::new(found.clone()));
+    /// Remembers what was learnt.
+    pub(super) fn learn(&self, found: Capabilities) {
+        if **self.known.load() != found {
+            self.known.store(Arc::new(found));
         }
-        new
     }
 }
 

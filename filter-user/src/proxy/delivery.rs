@@ -1,8 +1,9 @@
-//! One transaction's way to the backend: dialled at the first recipient that may pass, the envelope replayed there,
-//! every answer its own. Keeps the connection for the session's next message.
+//! One transaction's way to its destination: dialled at the first recipient that may pass, host after host until one
+//! answers MAIL, the envelope replayed there, every answer its own. Keeps the connection for the session's next message.
 
-use super::backend::{Backend, BackendError, BackendSettings};
-use super::capabilities::KnownCapabilities;
+use super::backend::{Backend, BackendSettings};
+use super::backend_error::BackendError;
+use super::destination::Destinations;
 use super::envelope::{Envelope, Unfit};
 use super::reply_reader::{GarbledReply, OwnedReply};
 use super::true_address::TrueClient;
@@ -39,6 +40,15 @@ impl Word {
     }
 }
 
+/// What was dialled.
+#[derive(Debug, Default)]
+pub(super) struct Dials {
+    /// How many times.
+    pub(super) begun: u32,
+    /// How those went wrong after which another host was tried.
+    pub(super) failed: Vec<BackendError>,
+}
+
 /// The backend's side of a session.
 #[derive(Debug, Default)]
 pub(super) struct Delivery {
@@ -48,7 +58,7 @@ pub(super) struct Delivery {
     /// The backend is gone for the rest of this transaction, and what every further question about it is told.
     lost: Option<Reply>,
     /// Connections made since somebody asked.
-    dials: u32,
+    dials: Dials,
     /// Recipients that the backend accepted.
     recipients: u32,
 }
@@ -67,7 +77,7 @@ impl Delivery {
     }
 
     /// Connections made since the last call.
-    pub(super) fn take_dials(&mut self) -> u32 {
+    pub(super) fn take_dials(&mut self) -> Dials {
         std::mem::take(&mut self.dials)
     }
 
@@ -85,7 +95,7 @@ impl Delivery {
         envelope: &Envelope,
         client: &TrueClient<'_>,
         settings: &BackendSettings,
-        known: &KnownCapabilities,
+        destinations: &Destinations,
     ) -> Word {
         if let Some(reply) = self.lost {
             return Word::Ours(reply, None);
@@ -93,7 +103,7 @@ impl Delivery {
         let outcome = if self.open {
             self.further_recipient(envelope, settings).await
         } else {
-            self.first_recipient(envelope, client, settings, known).await
+            self.first_recipient(envelope, client, settings, destinations).await
         };
         match outcome {
             Ok(word) => {
@@ -165,7 +175,7 @@ impl Delivery {
         envelope: &Envelope,
         client: &TrueClient<'_>,
         settings: &BackendSettings,
-        known: &KnownCapabilities,
+        destinations: &Destinations,
     ) -> Result<Word, BackendError> {
         if let Some(mut backend) = self.backend.take() {
             // A connection kept from an earlier message may have been closed meanwhile; then another is dialled.
@@ -179,12 +189,49 @@ impl Delivery {
                 Err(_) => self.open = false,
             }
         }
-        self.dials += 1;
-        let mut backend = Backend::dial(settings, client).await?;
-        known.learn(&backend.capabilities);
-        let word = self.replay(&mut backend, envelope, settings).await?;
-        self.backend = Some(backend);
-        Ok(word)
+        self.dial(envelope, client, settings, destinations).await
+    }
+
+    /// Tries host after host. One that was lost before it answered MAIL, or that said it is closing, is made good by the
+    /// next; from then on the transaction is the host's own.
+    async fn dial(
+        &mut self,
+        envelope: &Envelope,
+        client: &TrueClient<'_>,
+        settings: &BackendSettings,
+        destinations: &Destinations,
+    ) -> Result<Word, BackendError> {
+        let destination = destinations.get(0);
+        let hosts = destination.by_preference();
+        let mut failures = Vec::new();
+        for (at, host) in hosts.iter().enumerate() {
+            let is_last = at + 1 == hosts.len();
+            self.dials.begun += 1;
+            let failed = match Backend::dial(host, &destination.settings, settings, client).await {
+                Ok(mut backend) => {
+                    destinations.found_up(destination, host, &backend.capabilities);
+                    match self.replay(&mut backend, envelope, settings).await {
+                        Ok(Word::Backend(reply)) if reply.code == 421 && !is_last => {
+                            self.open = false;
+                            BackendError::Refused { what: "MAIL", summary: reply.summary() }
+                        }
+                        Ok(word) => {
+                            self.dials.failed.append(&mut failures);
+                            self.backend = Some(backend);
+                            return Ok(word);
+                        }
+                        Err(error) if self.open => return Err(error),
+                        Err(error) => error,
+                    }
+                }
+                Err(error) => error,
+            };
+            destinations.found_failing(destination, host, &failed);
+            failures.push(failed);
+        }
+        let last = failures.pop().unwrap_or(BackendError::NoHost);
+        self.dials.failed.append(&mut failures);
+        Err(last)
     }
 
     /// MAIL and RCPT, in one write where the backend allows it.
@@ -224,18 +271,18 @@ impl Delivery {
             backend.ask(mail.as_bytes(), within, "MAIL").await?
         };
         if !of_mail.is_positive() {
-            if pipelined {
+            if pipelined && of_mail.code != 421 {
                 // It refuses RCPT too, for want of a MAIL; that answer says nothing to the client.
                 backend.reply(within, "RCPT").await?;
             }
             return sensible(of_mail, "MAIL");
         }
+        self.open = true;
         let of_rcpt = if pipelined {
             backend.reply(within, "RCPT").await?
         } else {
             backend.ask(rcpt.as_bytes(), within, "RCPT").await?
         };
-        self.open = true;
         sensible(of_rcpt, "RCPT")
     }
 

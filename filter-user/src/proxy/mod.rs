@@ -4,10 +4,13 @@
 mod acceptor;
 mod away;
 mod backend;
+mod backend_error;
 mod capabilities;
 mod clock;
 mod data_pump;
 mod delivery;
+mod destination;
+mod dial;
 mod driver;
 mod ended;
 mod envelope;
@@ -27,8 +30,11 @@ mod turn;
 mod worker;
 mod workers;
 
-pub use backend::{Backend, BackendError, BackendSettings};
+pub use backend::BackendSettings;
+pub use backend_error::BackendError;
 pub use clock::boot_now;
+pub use destination::{DestinationSettings, Destinations, HostAndPort};
+pub use dial::may_be_transparent;
 pub use listener::ListenError;
 pub use shared::{ProxySettings, Shared};
 pub use tls::{ClientTls, TlsError};

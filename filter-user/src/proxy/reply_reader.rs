@@ -35,7 +35,7 @@ pub enum GarbledReply {
 
 /// A whole reply, with text of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OwnedReply {
+pub(super) struct OwnedReply {
     /// Its code.
     pub code: u16,
     /// Its lines, each with CR LF.
@@ -45,18 +45,18 @@ pub struct OwnedReply {
 impl OwnedReply {
     /// Whether it says yes.
     #[must_use]
-    pub fn is_positive(&self) -> bool {
+    pub(super) fn is_positive(&self) -> bool {
         (200..300).contains(&self.code)
     }
 
     /// A view of it, to be handed on.
     #[must_use]
-    pub fn as_answer(&self) -> BackendReply<'_> {
+    pub(super) fn as_answer(&self) -> BackendReply<'_> {
         BackendReply { code: self.code, lines: &self.lines }
     }
 
     /// The texts behind code and separator, line by line.
-    pub fn texts(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
         self.lines
             .split(|octet| *octet == b'\n')
             .filter_map(|line| line.strip_suffix(b"\r"))
@@ -65,7 +65,7 @@ impl OwnedReply {
 
     /// The first line, for logs.
     #[must_use]
-    pub fn summary(&self) -> String {
+    pub(super) fn summary(&self) -> String {
         let line = self.lines.split(|octet| *octet == b'\r').next().unwrap_or_default();
         String::from_utf8_lossy(&line[..line.len().min(200)]).into_owned()
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use filter_common::PeerKey;
 
 use super::backend::BackendSettings;
-use super::capabilities::KnownCapabilities;
+use super::destination::{DestinationSettings, Destinations, HostAndPort};
 use super::mailbox::{Address, Signal};
 use super::tls::ClientTls;
 use crate::config::Config;
@@ -33,8 +33,10 @@ pub struct ProxySettings {
     pub drain_timeout: Duration,
     /// Sessions in all.
     pub max_sessions: usize,
-    /// The backend.
-    pub backend: BackendSettings,
+    /// How backends are spoken to.
+    pub backend: Arc<BackendSettings>,
+    /// Where mail goes; the first is the default backend.
+    pub destinations: Vec<DestinationSettings>,
     /// Whether the address that a client has connected to may grant something.
     pub local_matters: bool,
     /// Refusals logged a second, by each worker.
@@ -50,16 +52,16 @@ pub struct Shared {
     pub judge: Arc<Judge>,
     /// How many sessions each peer has.
     pub open_sessions: OpenSessions,
-    /// What the backend can do.
-    pub capabilities: KnownCapabilities,
+    /// Where mail goes.
+    pub destinations: Arc<Destinations>,
     sessions: AtomicUsize,
     workers: OnceLock<Vec<Address>>,
 }
 
 impl ProxySettings {
-    /// The proxy's part of a configuration; the backend's address apart, because a built-in one has it by now.
+    /// The proxy's part of a configuration; the backend's hosts apart, because a built-in one has an address by now.
     #[must_use]
-    pub fn new(config: &Config, backend_host: String, backend_port: u16) -> Self {
+    pub fn new(config: &Config, backend_hosts: Vec<HostAndPort>, backend_tls: ClientTls) -> Self {
         Self {
             hostname: config.hostname.clone(),
             limits: config.smtp_limits(),
@@ -68,16 +70,17 @@ impl ProxySettings {
             write_timeout: config.write_timeout,
             drain_timeout: config.drain_timeout,
             max_sessions: config.max_sessions,
-            backend: BackendSettings {
-                host: backend_host,
-                port: backend_port,
+            backend: Arc::new(BackendSettings {
                 hostname: config.hostname.clone(),
-                proxy_protocol: config.backend_proxy_protocol,
-                tls: ClientTls::default(),
-                dial_timeout: config.backend_dial_timeout,
-                reply_timeout: config.backend_reply_timeout,
-                final_timeout: config.backend_final_timeout,
-            },
+                dial_timeout: config.backend.dial_timeout,
+                reply_timeout: config.backend.reply_timeout,
+                final_timeout: config.backend.final_timeout,
+            }),
+            destinations: vec![DestinationSettings {
+                hosts: backend_hosts,
+                client_address: config.backend.client_address,
+                tls: backend_tls,
+            }],
             local_matters: !config.policy_settings().internal_addresses.is_empty(),
             log_refusals: config.log_refusals,
         }
@@ -89,10 +92,10 @@ impl Shared {
     #[must_use]
     pub fn new(config: &Config, settings: ProxySettings, judge: Arc<Judge>) -> Self {
         Self {
+            destinations: Arc::new(Destinations::new(settings.destinations.clone())),
             settings,
             judge,
             open_sessions: OpenSessions::new(u32::try_from(config.max_sessions_per_peer).unwrap_or(u32::MAX)),
-            capabilities: KnownCapabilities::default(),
             sessions: AtomicUsize::new(0),
             workers: OnceLock::new(),
         }

@@ -9,7 +9,7 @@ use crate::smtp::xtext;
 
 /// Who the client is, as far as we know.
 #[derive(Clone, Copy, Debug)]
-pub struct TrueClient<'a> {
+pub(super) struct TrueClient<'a> {
     /// Its address and port.
     pub address: SocketAddr,
     /// Where it connected to.
@@ -23,7 +23,7 @@ pub struct TrueClient<'a> {
 impl TrueClient<'_> {
     /// The XCLIENT command with the attributes that the backend takes; nothing where it would not take the address.
     #[must_use]
-    pub fn xclient_command(&self, backend: &Capabilities) -> Option<String> {
+    pub(super) fn xclient_command(&self, backend: &Capabilities) -> Option<String> {
         if !backend.takes("ADDR") {
             return None;
         }
@@ -47,7 +47,7 @@ impl TrueClient<'_> {
     }
 
     /// The PROXY protocol v2 header; LOCAL where the two addresses are not of one family.
-    pub fn proxy_header(&self) -> std::io::Result<Vec<u8>> {
+    pub(super) fn proxy_header(&self) -> std::io::Result<Vec<u8>> {
         let local = self.local.unwrap_or_else(|| match self.address {
             SocketAddr::V4(_) => SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 25),
             SocketAddr::V6(_) => SocketAddr::new(IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED), 25),

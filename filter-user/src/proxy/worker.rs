@@ -84,7 +84,7 @@ impl Worker {
         listeners: Vec<(TcpListener, Profile)>,
         mailbox: Mailbox,
     ) -> io::Result<Self> {
-        let offer = Offer::new(shared.capabilities.load());
+        let offer = Offer::new(shared.destinations.offered().load());
         let limits = &shared.settings.limits;
         let input = vec![0; READ + limits.command_line.max(limits.auth_line)].into_boxed_slice();
         let clock = Rc::new(Clock::new());
@@ -119,8 +119,8 @@ impl Worker {
     /// What a session of this kind is offered now.
     pub(super) fn service(&self, kind: Kind) -> Rc<Service> {
         let mut offer = self.offer.borrow_mut();
-        if !self.shared.capabilities.is_current(&offer.capabilities) {
-            *offer = Offer::new(self.shared.capabilities.load());
+        if !self.shared.destinations.offered().is_current(&offer.capabilities) {
+            *offer = Offer::new(self.shared.destinations.offered().load());
         }
         offer.service(kind, &self.shared.settings)
     }

@@ -14,6 +14,7 @@ macro_rules! fields {
 }
 
 fields! {
+    BACKEND = "backend", "a mail server behind, as the configuration names it";
     COUNT = "count", "how many, of what the message says";
     DECISION = "decision", "the relay decision";
     DISGUISED = "disguised", "the address that was found inside a forward-path";

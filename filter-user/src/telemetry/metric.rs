@@ -87,9 +87,15 @@ metrics! {
         "Peers that max-peers made relaygate forget before their strikes had leaked away");
     MESSAGES = counter_by::<MessageOutcome>("relaygate_messages_total", "outcome", "Messages that were begun");
     MESSAGE_OCTETS = counter("relaygate_message_octets_total", "Octets of message data that were received");
-    BACKEND_DIALS = counter("relaygate_backend_dials_total", "Connections to the backend that were begun");
+    BACKEND_UP = Metric {
+        name: "relaygate_backend_up",
+        kind: Type::Gauge,
+        label: Some(LabelNames { name: "backend", values: &[] }),
+        help: "1 where a backend could be reached when it was tried last, else 0",
+    };
+    BACKEND_DIALS = counter("relaygate_backend_dials_total", "Connections to a backend that were begun");
     BACKEND_FAILURES = counter_by::<BackendFailure>("relaygate_backend_failures_total", "reason",
-        "Times that the backend failed; the client was told to try later");
+        "Times that a backend failed; where no other could help, the client was told to try later");
     MAILBOX_RELOADS = counter_by::<Outcome>("relaygate_mailbox_reloads_total", "outcome", "Times that the mailbox file was read again");
     MAILBOXES = gauge("relaygate_mailboxes", "Entries of the mailbox file in force");
     REFUSALS_SUMMED = counter("relaygate_refusals_summed_total", "Refusals that were logged in a summary only");

@@ -3,7 +3,9 @@
 
 use std::marker::PhantomData;
 
-use ::metrics::{Counter, Gauge};
+pub use ::metrics::Gauge;
+
+use ::metrics::Counter;
 
 use super::label::{
     BackendFailure, Bound, Label, MessageOutcome, Outcome, RecipientOutcome, SanctionKind, SessionEnd,
@@ -136,6 +138,11 @@ pub fn kernel_packets(counter: &'static str) -> Counter {
     ::metrics::counter!(metric::KERNEL_PACKETS.name, "counter" => counter)
 }
 
+/// Whether a backend is up: the gauge of one that the configuration names, so that there are no more than it has.
+pub fn backend_up(backend: String) -> Gauge {
+    ::metrics::gauge!(metric::BACKEND_UP.name, "backend" => backend)
+}
+
 /// Says which version runs.
 pub fn set_build_info() {
     ::metrics::gauge!(metric::BUILD_INFO.name, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
@@ -155,6 +162,7 @@ mod tests {
             metric::describe_all();
             set_build_info();
             kernel_packets("pass").absolute(7);
+            backend_up("mail.example:25".to_owned()).set(1.0);
             let metrics = Metrics::new();
             metrics.strikes.of(StrikeKind::FailedAuth).increment(2);
             Metrics::new().strikes.of(StrikeKind::FailedAuth).increment(1);

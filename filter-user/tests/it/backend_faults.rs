@@ -10,7 +10,7 @@ use crate::daemon::{Daemon, free_port};
 use crate::dialogue::Dialogue;
 
 /// A sink in a thread of this test.
-fn sink(behaviour: SinkBehaviour) -> (SocketAddr, Arc<SinkCounts>) {
+pub(crate) fn sink(behaviour: SinkBehaviour) -> (SocketAddr, Arc<SinkCounts>) {
     let counts = Arc::new(SinkCounts::default());
     let (tell, told) = std::sync::mpsc::channel();
     let counted = Arc::clone(&counts);
@@ -32,7 +32,7 @@ fn daemon(backend: SocketAddr, flags: &str) -> Daemon {
 }
 
 /// Tries to deliver: the first reply that is not positive, and at what.
-fn deliver(address: SocketAddr) -> (&'static str, String) {
+pub(crate) fn deliver(address: SocketAddr) -> (&'static str, String) {
     let mut dialogue = Dialogue::open(address);
     dialogue.expect(&[("EHLO a.example", "250"), ("MAIL FROM:<a@far.example>", "250")]);
     let reply = dialogue.say("RCPT TO:<user@example.test>");
@@ -187,7 +187,7 @@ fn what_the_backend_cannot_do_is_not_offered() {
 fn the_clients_address_by_xclient_and_by_proxy_protocol() {
     let by_xclient = SinkBehaviour::keeping();
     let by_proxy = SinkBehaviour { proxy_header: true, ..SinkBehaviour::keeping().without("XCLIENT") };
-    for (behaviour, flags) in [(by_xclient, ""), (by_proxy, "--backend-proxy-protocol true")] {
+    for (behaviour, flags) in [(by_xclient, ""), (by_proxy, "--backend-client-address proxy")] {
         let (backend, counts) = sink(behaviour);
         let daemon = daemon(backend, flags);
         assert!(deliver(daemon.address).1.starts_with("250"));

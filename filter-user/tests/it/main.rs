@@ -12,6 +12,7 @@ mod decisions;
 mod demo;
 mod dialogue;
 mod dovecot;
+mod failover;
 mod listeners;
 mod metrics;
 mod netns;

@@ -27,7 +27,7 @@ const PROPER: &str = "mydestination =\n\
 
 /// A running Postfix.
 pub(crate) struct Postfix {
-    master: Child,
+    script: Option<Child>,
     pub address: SocketAddr,
     folder: TempDir,
 }
@@ -104,20 +104,29 @@ impl Postfix {
             .replace("{gid}", &owner.gid.to_string());
         fs::write(root.join("etc/main.cf"), main).unwrap();
         fs::write(root.join("etc/master.cf"), master(port)).unwrap();
-        let master = Command::new("postfix")
-            .arg("-c")
-            .arg(root.join("etc"))
-            .arg("start-fg")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(fs::File::create(root.join("log/stderr")).unwrap())
-            .process_group(0)
-            .spawn()
-            .expect("Postfix is not installed: run `cargo xtask doctor --install`");
+        let script = Some(run_in_foreground(root));
         let address = SocketAddr::from(([127, 0, 0, 1], port));
-        let postfix = Self { master, address, folder };
+        let postfix = Self { script, address, folder };
         eventually("a listening Postfix", || TcpStream::connect(address).ok());
         postfix
+    }
+
+    /// Ends it; what it has taken stays.
+    pub(crate) fn stop(&mut self) {
+        let Some(mut script) = self.script.take() else { return };
+        // The master has left the script's process group for one of its own; at SIGTERM it ends its children, and with
+        // it the script that waits for it.
+        let pid = fs::read_to_string(self.folder.path().join("queue/pid/master.pid")).unwrap_or_default();
+        if let Ok(pid) = pid.trim().parse() {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+        }
+        let _ = script.wait();
+    }
+
+    /// Starts it again, on the same port.
+    pub(crate) fn start_again(&mut self) {
+        self.script = Some(run_in_foreground(self.folder.path()));
+        eventually("a listening Postfix", || TcpStream::connect(self.address).ok());
     }
 
     /// Its log.
@@ -147,12 +156,22 @@ impl Drop for Postfix {
             let tail: Vec<&str> = log.lines().rev().take(40).collect();
             eprintln!("--- Postfix\n{stderr}\n{}", tail.into_iter().rev().collect::<Vec<_>>().join("\n"));
         }
-        // The foreground master is a child of the script in its process group; at SIGTERM it ends its own children.
-        if let Ok(group) = i32::try_from(self.master.id()) {
-            let _ = kill(Pid::from_raw(-group), Signal::SIGTERM);
-        }
-        let _ = self.master.wait();
+        self.stop();
     }
+}
+
+/// Postfix's foreground script, in a process group of its own.
+fn run_in_foreground(folder: &Path) -> Child {
+    Command::new("postfix")
+        .arg("-c")
+        .arg(folder.join("etc"))
+        .arg("start-fg")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(fs::File::create(folder.join("log/stderr")).unwrap())
+        .process_group(0)
+        .spawn()
+        .expect("Postfix is not installed: run `cargo xtask doctor --install`")
 }
 
 /// The user that Postfix runs as.

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use super::{Backend, Kind};
+use crate::config::BackendAddress;
 use crate::config::auth::{AuthBackend, DovecotAddress};
-use crate::config::checked::BackendAddress;
 
 /// One that knows logins.
 #[derive(Debug)]

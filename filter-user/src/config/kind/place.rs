@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use ipnet::{IpNet, Ipv4Net};
 
 use super::Kind;
-use crate::config::checked::BackendAddress;
+use crate::config::BackendAddress;
 
 /// An address to listen at.
 #[derive(Debug)]

@@ -103,6 +103,7 @@ mod tests {
         "false",
         "json",
         "refuse",
+        "proxy",
         "192.0.2.9:99",
         "192.0.2.0/24",
         "other.example",

@@ -4,4 +4,5 @@ mod backend_tls;
 mod delivery;
 mod demo;
 mod enforcement;
+mod failover;
 mod kb_q255695;

@@ -1,6 +1,8 @@
 //! Counts and logs what happens in one worker. The only file of the proxy that turns the core's facts into metrics
 //! and log lines; refusals are counted always, and logged in samples (see `telemetry::RefusalLog`).
 
+mod backend;
+
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
@@ -10,7 +12,6 @@ use std::time::{Duration, Instant};
 
 use filter_common::{PeerKey, Sanction, Timestamp};
 
-use super::backend::BackendError;
 use super::clock::Clock;
 use super::delivery::Word;
 use super::envelope::Envelope;
@@ -20,8 +21,7 @@ use crate::peers::{Strike, Struck};
 use crate::policy::{Decision, Prohibition};
 use crate::smtp::Offence;
 use crate::telemetry::label::{
-    BackendFailure, Label as _, MessageOutcome, RecipientOutcome, SanctionKind, SessionRefusal, StrikeKind,
-    TimeoutKind,
+    Label as _, MessageOutcome, RecipientOutcome, SanctionKind, SessionRefusal, StrikeKind, TimeoutKind,
 };
 use crate::telemetry::{Metrics, Noted, RefusalLog, Summary, field};
 
@@ -173,34 +173,6 @@ impl Report {
                 { field::REPLY } = %word,
                 "recipient refused by the backend"
             );
-        }
-    }
-
-    /// The backend was dialled.
-    pub(super) fn dialled(&self, times: u32) {
-        self.metrics.backend_dials.increment(times.into());
-    }
-
-    /// The backend answered, or did not.
-    pub(super) fn backend_said(&self, word: &Word) {
-        if let Word::Ours(_, Some(error)) = word {
-            self.backend_failed(error);
-        }
-    }
-
-    fn backend_failed(&self, error: &BackendError) {
-        let kind = match error {
-            BackendError::Unresolved { .. } => BackendFailure::Unresolved,
-            BackendError::Unavailable { .. } => BackendFailure::Unreachable,
-            BackendError::TimedOut { .. } => BackendFailure::TimedOut,
-            BackendError::Lost { .. } => BackendFailure::Closed,
-            BackendError::Garbled { .. } => BackendFailure::Garbage,
-            BackendError::Unencrypted { .. } | BackendError::Tls { .. } => BackendFailure::Tls,
-            BackendError::Refused { .. } => BackendFailure::Refused,
-        };
-        self.metrics.backend_failures.of(kind).increment(1);
-        if self.trouble_is_due() {
-            tracing::warn!({ field::ERROR } = %error, "the backend failed; clients are told to try later");
         }
     }
 

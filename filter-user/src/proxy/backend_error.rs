@@ -1,0 +1,116 @@
+//! What can go wrong with a backend, and what the client is told then: always to try later, for nothing was taken.
+
+use std::io;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::reply_reader::GarbledReply;
+use crate::smtp::{Reply, reply};
+
+/// What went wrong with a backend.
+#[derive(Debug, thiserror::Error)]
+pub enum BackendError {
+    /// Its name has no address.
+    #[error("cannot resolve the backend's name {host}: {source}")]
+    Unresolved {
+        /// The name.
+        host: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// There is nothing to connect to.
+    #[error("the destination has no host")]
+    NoHost,
+    /// No connection.
+    #[error("cannot connect to the backend {host}: {source}")]
+    Unavailable {
+        /// Where to.
+        host: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The system does not let us use the client's address as ours.
+    #[error(
+        "cannot connect to the backend from the client's address: {source}; backend-client-address = transparent needs \
+         CAP_NET_ADMIN (systemd: AmbientCapabilities=CAP_NET_ADMIN) and the routing of docs/transparent.md"
+    )]
+    NotTransparent {
+        /// Why.
+        source: io::Error,
+    },
+    /// The client's address and the backend's are not of one family.
+    #[error(
+        "the client is {client}, and the backend {host} has no address of that family: a connection from the client's \
+         address (backend-client-address = transparent) is not possible"
+    )]
+    OtherFamily {
+        /// The client.
+        client: IpAddr,
+        /// The backend.
+        host: String,
+    },
+    /// It said nothing in time.
+    #[error("the backend did not answer {what} within {after:?}")]
+    TimedOut {
+        /// What was waited for.
+        what: &'static str,
+        /// How long.
+        after: Duration,
+    },
+    /// The connection ended.
+    #[error("the backend closed the connection while {what} was waited for")]
+    Lost {
+        /// What was waited for.
+        what: &'static str,
+    },
+    /// It does not speak SMTP.
+    #[error("the backend answered {what} with {garbled}")]
+    Garbled {
+        /// What was waited for.
+        what: &'static str,
+        /// What came.
+        garbled: GarbledReply,
+    },
+    /// It does not encrypt, and that is asked for.
+    #[error("the backend {host} offers no STARTTLS, and backend-tls asks for it")]
+    Unencrypted {
+        /// Which.
+        host: String,
+    },
+    /// It offers to, and it did not work out.
+    #[error("no TLS with the backend {host}: {source}")]
+    Tls {
+        /// Which.
+        host: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// It wants none of it: its banner, or its answer to EHLO or XCLIENT, was a refusal.
+    #[error("the backend refused {what}: {summary}")]
+    Refused {
+        /// What it refused.
+        what: &'static str,
+        /// Its first line.
+        summary: String,
+    },
+}
+
+impl BackendError {
+    /// What the client is told.
+    #[must_use]
+    pub fn reply(&self) -> Reply {
+        match self {
+            Self::NoHost
+            | Self::Unresolved { .. }
+            | Self::Unavailable { .. }
+            | Self::NotTransparent { .. }
+            | Self::OtherFamily { .. }
+            | Self::Unencrypted { .. }
+            | Self::Tls { .. }
+            | Self::Refused { .. } => reply::BACKEND_UNAVAILABLE,
+            Self::TimedOut { .. } => reply::BACKEND_TIMED_OUT,
+            Self::Lost { .. } => reply::BACKEND_LOST,
+            Self::Garbled { .. } => reply::BACKEND_GARBLED,
+        }
+    }
+}
