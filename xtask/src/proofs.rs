@@ -19,7 +19,7 @@ const MAKERS: [Maker; 3] = [
     Maker {
         function: "Login::proven",
         places: &["filter-user/src/auth/", "filter-user/src/proxy/", "filter-user/src/delegation/"],
-        calls: 1,
+        calls: 2,
     },
     Maker {
         function: "ClientCertificate::verified",

@@ -43,7 +43,7 @@ impl Enforcement {
         let settings = KernelSettings {
             interfaces: config.interfaces.clone(),
             ports,
-            allow: config.allow.clone(),
+            allow: config.never_sanctioned(),
             prefixes: config.peer_prefixes,
             limit_rate: config.limit_rate,
             max_peers: config.max_peers,

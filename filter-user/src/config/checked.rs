@@ -9,7 +9,7 @@ use ipnet::IpNet;
 
 use super::auth::AuthSettings;
 use super::backend::BackendSettings;
-use super::clients::{Listen, Profile, internal_addresses};
+use super::clients::{Listen, Profile, TrueAddress, internal_addresses};
 use super::routing::Routing;
 use super::tls::BackendTls;
 use crate::peers::{Ladder, Weights};
@@ -26,6 +26,8 @@ pub struct Config {
     pub hostname: String,
     /// Where clients connect, and whom it is for. `--listen`
     pub listen: Vec<Listen>,
+    /// Who may say who the client is.
+    pub true_address: TrueAddress,
     /// The addresses that clients may know this host by: where it listens, or all it has if it listens everywhere.
     pub own_addresses: Vec<IpAddr>,
     /// Worker threads. `--workers`
@@ -145,6 +147,12 @@ impl Config {
         }
     }
 
+    /// Hosts that are never sanctioned: those of the allow-list, and those that connect for others.
+    #[must_use]
+    pub fn never_sanctioned(&self) -> Vec<IpNet> {
+        self.allow.iter().copied().chain(self.true_address.hosts()).collect()
+    }
+
     /// The bounds of a session.
     #[must_use]
     pub fn smtp_limits(&self) -> Limits {
@@ -184,6 +192,7 @@ impl Config {
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = self.backend.warnings();
         warnings.extend(self.backend_tls.warnings());
+        warnings.extend(self.true_address.warnings());
         let mut warn = |warning: String| warnings.push(warning);
         if self.local_domains.is_empty() {
             warn("no local-domain is set: only mail to postmaster is routed, all other is relayed or prohibited".to_owned());
@@ -206,11 +215,11 @@ impl Config {
         for network in self.allow.iter().filter(|network| is_half_the_world(network)) {
             warn(format!("allow = {network}: nearly nobody is ever sanctioned"));
         }
-        for Listen { address, .. } in
-            self.listen.iter().filter(|listen| listen.profile == Profile::Submission)
-        {
+        let closed =
+            |listen: &&Listen| listen.profile == Profile::Submission && self.auth.backends.is_empty();
+        for Listen { address, .. } in self.listen.iter().filter(closed) {
             warn(format!(
-                "listen = {address} profile=submission: nobody can authenticate, so nothing is taken there"
+                "listen = {address} profile=submission: no auth is set, so nobody can authenticate, and nothing is taken there"
             ));
         }
         if self.hostname == "localhost" {

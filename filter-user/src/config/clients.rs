@@ -1,7 +1,15 @@
-//! Clients as they are configured: where they connect, and what they are served there. Binds nothing.
+//! Clients as they are configured: where they connect, what they are served there, and who may speak for them. Binds
+//! nothing.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
+use ipnet::IpNet;
+
+use super::checked::is_half_the_world;
+use super::error::ConfigError;
+use super::given::Given;
+use super::settings as s;
 use crate::policy::InternalAddress;
 
 /// A listener.
@@ -37,6 +45,56 @@ pub enum ListenTls {
     Implicit,
     /// Not at all.
     None,
+}
+
+/// Who may say who the client is, because it connects for others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrueAddress {
+    /// Load balancers, which say so by a PROXY header. `--proxy-protocol-from`
+    pub balancers: Vec<IpNet>,
+    /// For that header. `--proxy-protocol-timeout`
+    pub header_timeout: Duration,
+    /// Hosts that may say so by XCLIENT. `--xclient-from`
+    pub xclient_hosts: Vec<IpNet>,
+}
+
+impl TrueAddress {
+    pub(super) fn read(given: &Given) -> Result<Self, ConfigError> {
+        Ok(Self {
+            balancers: given.all(&s::PROXY_PROTOCOL_FROM)?,
+            header_timeout: given.value(&s::PROXY_PROTOCOL_TIMEOUT)?,
+            xclient_hosts: given.all(&s::XCLIENT_FROM)?,
+        })
+    }
+
+    /// Whether a host is a load balancer, and must say for whom it connects.
+    #[must_use]
+    pub fn is_balancer(&self, host: IpAddr) -> bool {
+        self.balancers.iter().any(|network| network.contains(&host))
+    }
+
+    /// Whether a host may say who the client is by XCLIENT.
+    #[must_use]
+    pub fn may_speak(&self, host: IpAddr) -> bool {
+        self.xclient_hosts.iter().any(|network| network.contains(&host))
+    }
+
+    /// All who connect for others: what those do must never be laid to their charge.
+    pub(super) fn hosts(&self) -> impl Iterator<Item = IpNet> {
+        self.balancers.iter().chain(&self.xclient_hosts).copied()
+    }
+
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let of = |name: &str, networks: &[IpNet]| -> Vec<String> {
+            let large = networks.iter().filter(|network| is_half_the_world(network));
+            large
+                .map(|network| {
+                    format!("{name} = {network}: nearly everybody may say that they are somebody else")
+                })
+                .collect()
+        };
+        [of("proxy-protocol-from", &self.balancers), of("xclient-from", &self.xclient_hosts)].concat()
+    }
 }
 
 /// The addresses of this host that inside listeners make internal ones; `own` are those of a listener that listens

@@ -12,7 +12,7 @@ use filter_common::{PrefixLengths, Rate};
 use super::auth::AuthSettings;
 use super::backend::BackendSettings;
 use super::checked::Config;
-use super::clients::Listen;
+use super::clients::{Listen, TrueAddress};
 use super::error::{ConfigError, Contradiction};
 use super::given::{Effective, Given};
 use super::kind::{DomainName, Kind};
@@ -72,6 +72,7 @@ impl Config {
             hostname: given.one(&s::HOSTNAME)?.unwrap_or_else(system_hostname),
             own_addresses: own_addresses(&listen),
             listen,
+            true_address: TrueAddress::read(given)?,
             workers: match given.one(&s::WORKERS)? {
                 Some(workers) => usize::try_from(workers).unwrap_or(usize::MAX),
                 None => std::thread::available_parallelism().map_or(1, usize::from),

@@ -17,7 +17,7 @@ mod tls;
 pub use auth::{AuthBackend, AuthSettings, DovecotAddress};
 pub use backend::{BackendAddress, BackendSettings, ClientAddress};
 pub use checked::Config;
-pub use clients::{Listen, ListenTls, Profile};
+pub use clients::{Listen, ListenTls, Profile, TrueAddress};
 pub use error::ConfigError;
 pub use given::{Effective, Origin};
 pub use routing::{Destination, HostPort, Hosts, RouteAnswer, Routing};

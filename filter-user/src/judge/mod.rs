@@ -66,7 +66,7 @@ impl Judge {
             config.ladder(),
             config.strike_weights,
             config.peer_prefixes,
-            &config.allow,
+            &config.never_sanctioned(),
             config.max_peers,
             enforcer,
         );

@@ -18,7 +18,7 @@ use super::shared::Shared;
 use super::turn::Pending;
 use super::worker::{Listener, Worker};
 use crate::peers::Admission;
-use crate::smtp::reply;
+use crate::smtp::{Reply, reply};
 use crate::telemetry::label::SessionRefusal;
 
 /// Connections accepted at once, where nobody else waits for a turn.
@@ -91,26 +91,33 @@ fn where_it_matters(shared: &Shared, socket: &OwnedFd) -> Option<SocketAddr> {
     SocketAddr::try_from(local).ok()
 }
 
-fn turn_away(worker: &Worker, socket: &OwnedFd, whose: Whose, why: SessionRefusal) {
-    let reply = match why {
+/// What who may have no session is told.
+pub(super) fn refusal_of(why: SessionRefusal) -> Reply {
+    match why {
         SessionRefusal::Blocked => reply::PEER_BLOCKED,
         SessionRefusal::Limited => reply::PEER_LIMITED,
         SessionRefusal::MaxSessions => reply::TOO_MANY_SESSIONS,
         SessionRefusal::MaxSessionsPerPeer => reply::TOO_MANY_SESSIONS_OF_PEER,
-    };
+    }
+}
+
+fn turn_away(worker: &Worker, socket: &OwnedFd, whose: Whose, why: SessionRefusal) {
     // One that does not take a line of text is not worth waiting for.
-    let _ = send_now(socket, reply.line.as_bytes());
+    let _ = send_now(socket, refusal_of(why).line.as_bytes());
     worker.report.not_served(whose, why);
 }
 
 /// Opens a session. Where there is no reason to wait, the banner is said at once: who cannot wait for it gets no further.
 fn open(worker: &Rc<Worker>, socket: TcpStream, mut driver: Driver) {
-    let waits = !worker.shared.settings.greet_delay.is_zero();
+    let settings = &worker.shared.settings;
+    let from_balancer = settings.true_address.is_balancer(driver.client.ip());
+    let waits = from_balancer || !settings.greet_delay.is_zero();
     if !waits && let Some(end) = driver.greet(worker, &socket) {
         driver.close(worker, &socket, end);
         return;
     }
     let pending = match (waits, driver.replies.is_empty()) {
+        (true, _) if from_balancer => Some(Pending::ProxyHeader),
         (true, _) => Some(Pending::Banner),
         (false, false) => Some(Pending::Flush),
         (false, true) => None,

@@ -78,11 +78,14 @@ impl AwaySession<'_> {
                 Turn::Needs(pending) => pending,
                 Turn::Over(end) => return Some(end),
             };
+            // XCLIENT may have made it another's.
+            self.worker.sessions.borrow_mut().is_of(self.place, driver.peer);
         }
     }
 
     async fn wait(&mut self, driver: &mut Driver, pending: Pending) -> Option<End> {
         match pending {
+            Pending::ProxyHeader => self.proxy_header(driver).await,
             Pending::Banner => self.banner(driver).await,
             Pending::Command => self.command(driver).await,
             Pending::Flush => self.flush(driver).await,
@@ -93,7 +96,7 @@ impl AwaySession<'_> {
     }
 
     /// Says the banner after a while, unless the peer cannot wait for it.
-    async fn banner(&mut self, driver: &mut Driver) -> Option<End> {
+    pub(super) async fn banner(&mut self, driver: &mut Driver) -> Option<End> {
         // Whoever talks now is an early talker; whoever hangs up is found out by the first turn.
         let waiting = timeout(self.worker.shared.settings.greet_delay, self.stream.readable());
         if self.unless_blocked(waiting).await.is_none() {

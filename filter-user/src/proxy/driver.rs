@@ -10,6 +10,7 @@ use filter_common::PeerKey;
 
 use super::delivery::Delivery;
 use super::envelope::Envelope;
+use super::introduction::Introduction;
 use super::listener::{has_talked, reset_at_close, send_last, send_now};
 use super::offer::Kind;
 use super::report::Whose;
@@ -30,6 +31,10 @@ pub(super) enum End {
     StoppedReading,
     /// The peer was blocked.
     Blocked,
+    /// A balancer did not say for whom it connected.
+    NoHeader,
+    /// The client that a balancer connected for may have no session.
+    TurnedAway,
     /// The daemon stops.
     Drained,
 }
@@ -52,6 +57,8 @@ pub(super) struct Driver {
     pub(super) client: SocketAddr,
     pub(super) local: Option<SocketAddr>,
     pub(super) peer: PeerKey,
+    /// What was said of the client in its place.
+    pub(super) introduction: Option<Box<Introduction>>,
     pub(super) seat: Seat,
     pub(super) blocked: bool,
     pub(super) opened: Instant,
@@ -69,7 +76,8 @@ impl Driver {
     ) -> Self {
         let granted = worker.shared.judge.policy.grant(&Facts::of_connection(client.ip(), local)).is_some();
         let opened = worker.clock.now();
-        let kind = Kind { profile, granted };
+        let speaks_for_others = worker.shared.settings.true_address.may_speak(client.ip());
+        let kind = Kind { profile, granted, speaks_for_others };
         let service = worker.service(kind);
         let session = Session::new(&service, opened);
         worker.report.session_opened();
@@ -85,6 +93,7 @@ impl Driver {
             client,
             local,
             peer,
+            introduction: None,
             seat,
             blocked: false,
             opened,
@@ -117,7 +126,14 @@ impl Driver {
     /// What the policy is told of this session.
     pub(super) fn facts(&self) -> Facts<'_> {
         let sender = self.envelope.as_ref().map(|envelope| envelope.sender_parts());
-        Facts { sender, ..Facts::of_connection(self.client.ip(), self.local) }
+        let login = self.introduction.as_ref().and_then(|introduction| introduction.login());
+        Facts { sender, login, ..Facts::of_connection(self.client.ip(), self.local) }
+    }
+
+    /// More is known of the client, or it is another: what it may, and what it is offered, is found out anew.
+    pub(super) fn grant_anew(&mut self, worker: &Worker) {
+        self.kind.granted = worker.shared.judge.policy.grant(&self.facts()).is_some();
+        self.service = worker.service(self.kind);
     }
 
     /// Whose session this is.

@@ -41,6 +41,8 @@ impl Report {
                 SessionEnd::TimedOut
             }
             End::Blocked => SessionEnd::Sanctioned,
+            End::NoHeader => SessionEnd::NoHeader,
+            End::TurnedAway => SessionEnd::TurnedAway,
             End::Drained => SessionEnd::Drained,
         };
         self.metrics.sessions_ended.of(end).increment(1);

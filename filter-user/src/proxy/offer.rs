@@ -16,6 +16,8 @@ pub(super) struct Kind {
     pub(super) profile: Profile,
     /// It has a grant.
     pub(super) granted: bool,
+    /// Who connected may say who the client is.
+    pub(super) speaks_for_others: bool,
 }
 
 /// The services of one worker.
@@ -54,6 +56,7 @@ impl Offer {
             // A stranger who may ask for delivery notifications may have them sent to a forged address.
             dsn: kind.granted && capabilities.dsn,
             auth_first: kind.profile == Profile::Submission,
+            xclient: kind.speaks_for_others,
             ..Offered::default()
         };
         Service::new(&settings.hostname, limits, settings.deadlines, offered)

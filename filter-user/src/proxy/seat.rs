@@ -26,6 +26,22 @@ impl Seat {
         seat.try_take().map(|()| seat)
     }
 
+    /// It is another peer's than who connected: takes a place among that one's, and only then leaves the old one.
+    pub(super) fn move_to(&mut self, client: IpAddr, peer: PeerKey) -> Result<(), SessionRefusal> {
+        let of_peer = !self.shared.judge.register.is_allowed(client);
+        if (of_peer, peer) == (self.of_peer, self.peer) {
+            return Ok(());
+        }
+        if of_peer && !self.shared.open_sessions.open(peer) {
+            return Err(SessionRefusal::MaxSessionsPerPeer);
+        }
+        if self.of_peer {
+            self.shared.open_sessions.close(self.peer);
+        }
+        (self.of_peer, self.peer) = (of_peer, peer);
+        Ok(())
+    }
+
     /// Leaves it; who reads our last word may come back before we have closed, and is not counted twice.
     pub(super) fn leave(&mut self) {
         if std::mem::take(&mut self.taken) {

@@ -101,6 +101,13 @@ impl Sessions {
         away.reset
     }
 
+    /// A session that is away turns out to be another peer's.
+    pub(super) fn is_of(&mut self, place: usize, peer: PeerKey) {
+        if let Some(Place::Away(away)) = self.places.get_mut(place) {
+            away.peer = peer;
+        }
+    }
+
     /// The peer was blocked: tells its sessions that are away, and gives the places of those that are here.
     pub(super) fn reset(&mut self, peer: PeerKey) -> Vec<usize> {
         let mut places = Vec::new();

@@ -11,7 +11,7 @@ use super::backend::BackendSettings;
 use super::destination::{DestinationSettings, Destinations, HostAndPort};
 use super::mailbox::{Address, Signal};
 use super::tls::ClientTls;
-use crate::config::Config;
+use crate::config::{Config, TrueAddress};
 use crate::judge::Judge;
 use crate::peers::OpenSessions;
 use crate::smtp::{Deadlines, Limits};
@@ -37,6 +37,8 @@ pub struct ProxySettings {
     pub backend: Arc<BackendSettings>,
     /// Where mail goes; the first is the default backend.
     pub destinations: Vec<DestinationSettings>,
+    /// Who may say who the client is.
+    pub true_address: TrueAddress,
     /// Whether the address that a client has connected to may grant something.
     pub local_matters: bool,
     /// Refusals logged a second, by each worker.
@@ -81,6 +83,7 @@ impl ProxySettings {
                 client_address: config.backend.client_address,
                 tls: backend_tls,
             }],
+            true_address: config.true_address.clone(),
             local_matters: !config.policy_settings().internal_addresses.is_empty(),
             log_refusals: config.log_refusals,
         }

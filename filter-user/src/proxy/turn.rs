@@ -18,6 +18,8 @@ use crate::telemetry::label::TimeoutKind;
 /// What a session needs that its turn cannot give.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Pending {
+    /// A balancer's word for whom it connects.
+    ProxyHeader,
     /// A while before the banner.
     Banner,
     /// The client's next command, of a transaction that the backend knows of.
@@ -212,7 +214,10 @@ impl Driver {
         match question {
             Question::Hello(hello) => {
                 self.end_transaction();
-                self.envelope(worker).introduce(hello);
+                let introduction = self.introduction.take();
+                let hello = introduction.as_ref().map_or(*hello, |introduction| introduction.hello(hello));
+                self.envelope(worker).introduce(&hello);
+                self.introduction = introduction;
             }
             Question::Mail(mail) => {
                 self.end_transaction();
@@ -246,7 +251,10 @@ impl Driver {
             Question::Auth(_) | Question::AuthResponse(_) => {
                 return Ok(Answer::Refuse(reply::AUTH_UNAVAILABLE));
             }
-            Question::Xclient(_) => return Ok(Answer::Refuse(reply::XCLIENT_REFUSED)),
+            Question::Xclient(said) => {
+                self.end_transaction();
+                return Ok(self.speak_for(worker, said));
+            }
             Question::AuthCancelled => {}
         }
         Ok(Answer::Accept)

@@ -1,9 +1,9 @@
 //! What other protocols say to a port that they mistake, or make a browser mistake, for theirs. Lists only what no SMTP
 //! client would say.
 
-/// First words of a line: HTTP's verbs.
-const WORDS: [&str; 10] =
-    ["GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "CONNECT", "TRACE", "PATCH", "PRI"];
+/// First words of a line: HTTP's verbs, and the PROXY header of who is no load balancer of ours.
+const WORDS: [&str; 11] =
+    ["GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "CONNECT", "TRACE", "PATCH", "PRI", "PROXY"];
 
 /// First octets of a line: a TLS handshake record, SSH's version.
 const BEGINS: [&[u8]; 2] = [&[0x16, 0x03], b"SSH-"];
@@ -28,9 +28,14 @@ mod tests {
 
     #[test]
     fn other_protocols_are_known_by_their_first_word() {
-        for line in
-            ["GET / HTTP/1.1", "POST /x HTTP/1.0", "PRI * HTTP/2.0", "CONNECT mx:25 HTTP/1.1", "SSH-2.0-x"]
-        {
+        for line in [
+            "GET / HTTP/1.1",
+            "POST /x HTTP/1.0",
+            "PRI * HTTP/2.0",
+            "CONNECT mx:25 HTTP/1.1",
+            "PROXY TCP4 192.0.2.9 192.0.2.1 9 25",
+            "SSH-2.0-x",
+        ] {
             assert!(is_line(line.as_bytes()), "{line}");
         }
         assert!(begins(b"\x16\x03\x01\x02\x00"));

@@ -1,7 +1,7 @@
 //! XCLIENT (Postfix's XCLIENT_README): who the client is, said by a host that speaks for it. Whether that host may is
 //! not asked here.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::reply::{self, Reply};
 use super::xtext::Xtext;
@@ -17,7 +17,7 @@ const UNAVAILABLE: [&[u8]; 2] = [b"[UNAVAILABLE]", b"[TEMPUNAVAIL]"];
 /// is read and not kept: nothing is decided by names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct XclientCommand<'b> {
-    /// ADDR.
+    /// ADDR. Clients whose host does not know their address are one peer: 0.0.0.0, which is in no network.
     pub address: Option<IpAddr>,
     /// PORT.
     pub port: Option<u16>,
@@ -45,8 +45,11 @@ pub(super) fn command(arguments: &[u8]) -> Result<XclientCommand<'_>, Reply> {
         if std::mem::replace(&mut seen[number], true) {
             return Err(reply::XCLIENT_SYNTAX);
         }
+        let name = ATTRIBUTES[number];
         if !UNAVAILABLE.iter().any(|unavailable| unavailable.eq_ignore_ascii_case(value)) {
-            command.take(ATTRIBUTES[number], value).ok_or(reply::XCLIENT_SYNTAX)?;
+            command.take(name, value).ok_or(reply::XCLIENT_SYNTAX)?;
+        } else if name == "ADDR" {
+            command.address = Some(Ipv4Addr::UNSPECIFIED.into());
         }
     }
     if seen.contains(&true) { Ok(command) } else { Err(reply::XCLIENT_SYNTAX) }
@@ -112,7 +115,8 @@ mod tests {
     fn what_the_host_does_not_know_is_not_known() {
         let command =
             command(b" ADDR=[TEMPUNAVAIL] PORT=[unavailable] HELO=[UNAVAILABLE] LOGIN=[UNAVAILABLE]");
-        assert_eq!(command, Ok(XclientCommand::default()));
+        let address = Some(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        assert_eq!(command, Ok(XclientCommand { address, ..XclientCommand::default() }));
     }
 
     #[test]

@@ -71,8 +71,28 @@ label! {
         PeerClosed = "peer_closed",
         /// Its peer was blocked meanwhile.
         Sanctioned = "sanctioned",
+        /// A load balancer did not say for whom it connected.
+        NoHeader = "no_header",
+        /// The client that a load balancer connected for may have no session.
+        TurnedAway = "turned_away",
         /// The daemon stopped.
         Drained = "drained",
+    }
+}
+
+label! {
+    /// What was wrong with a load balancer's PROXY header.
+    HeaderRefusal {
+        /// Something else came.
+        Missing = "missing",
+        /// It never ended.
+        TooLong = "too_long",
+        /// It contradicted itself, or named no TCP client.
+        Malformed = "malformed",
+        /// The connection ended in the middle of it.
+        Truncated = "truncated",
+        /// `proxy-protocol-timeout`.
+        TimedOut = "timed_out",
     }
 }
 

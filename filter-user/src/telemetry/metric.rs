@@ -1,8 +1,8 @@
 //! The table of metrics: name, type, label and meaning of each. Counts nothing; see [`Metrics`](super::Metrics).
 
 use super::label::{
-    BackendFailure, Bound, Label, MessageOutcome, Outcome, RecipientOutcome, SanctionKind, SessionEnd,
-    SessionRefusal, StrikeKind, TimeoutKind,
+    BackendFailure, Bound, HeaderRefusal, Label, MessageOutcome, Outcome, RecipientOutcome, SanctionKind,
+    SessionEnd, SessionRefusal, StrikeKind, TimeoutKind,
 };
 
 /// How a metric moves.
@@ -72,6 +72,8 @@ metrics! {
     SESSIONS_OPEN = gauge("relaygate_sessions_open", "Sessions that are open now");
     SESSIONS_REFUSED = counter_by::<SessionRefusal>("relaygate_sessions_refused_total", "reason",
         "Connections that were refused as soon as they were accepted");
+    PROXY_HEADERS_REFUSED = counter_by::<HeaderRefusal>("relaygate_proxy_headers_refused_total", "reason",
+        "Connections of load balancers that were closed for want of a PROXY header");
     ACCEPT_FAILURES = counter("relaygate_accept_failures_total",
         "Times that no connection could be accepted, for want of descriptors or memory");
     SESSIONS_ENDED = counter_by::<SessionEnd>("relaygate_sessions_ended_total", "reason", "Sessions that ended");

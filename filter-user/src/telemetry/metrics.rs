@@ -8,8 +8,8 @@ pub use ::metrics::Gauge;
 use ::metrics::Counter;
 
 use super::label::{
-    BackendFailure, Bound, Label, MessageOutcome, Outcome, RecipientOutcome, SanctionKind, SessionEnd,
-    SessionRefusal, StrikeKind, TimeoutKind,
+    BackendFailure, Bound, HeaderRefusal, Label, MessageOutcome, Outcome, RecipientOutcome, SanctionKind,
+    SessionEnd, SessionRefusal, StrikeKind, TimeoutKind,
 };
 use super::metric::{self, Metric};
 
@@ -48,6 +48,8 @@ pub struct Metrics {
     pub sessions_open: Gauge,
     /// See [`metric::SESSIONS_REFUSED`].
     pub sessions_refused: CounterBy<SessionRefusal>,
+    /// See [`metric::PROXY_HEADERS_REFUSED`].
+    pub proxy_headers_refused: CounterBy<HeaderRefusal>,
     /// See [`metric::ACCEPT_FAILURES`].
     pub accept_failures: Counter,
     /// See [`metric::SESSIONS_ENDED`].
@@ -102,6 +104,7 @@ impl Metrics {
             sessions_accepted: counter(&metric::SESSIONS_ACCEPTED),
             sessions_open: gauge(&metric::SESSIONS_OPEN),
             sessions_refused: CounterBy::new(&metric::SESSIONS_REFUSED),
+            proxy_headers_refused: CounterBy::new(&metric::PROXY_HEADERS_REFUSED),
             accept_failures: counter(&metric::ACCEPT_FAILURES),
             sessions_ended: CounterBy::new(&metric::SESSIONS_ENDED),
             commands: counter(&metric::COMMANDS),

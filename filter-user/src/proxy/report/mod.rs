@@ -15,6 +15,7 @@ use filter_common::{PeerKey, Sanction, Timestamp};
 use super::clock::Clock;
 use super::delivery::Word;
 use super::envelope::Envelope;
+use super::proxy_header::HeaderFault;
 use crate::address::ForwardPath;
 use crate::judge::{Judgement, Passage};
 use crate::peers::{Strike, Struck};
@@ -272,6 +273,18 @@ impl Report {
                 { field::SANCTION } = name,
                 { field::UNTIL } = ?until.since(now),
                 "peer sanctioned"
+            );
+        }
+    }
+
+    /// A listed balancer did not say for whom it connected.
+    pub(super) fn no_header(&self, whose: Whose, fault: &HeaderFault) {
+        self.metrics.proxy_headers_refused.of(fault.kind()).increment(1);
+        if self.trouble_is_due() {
+            tracing::warn!(
+                { field::PEER } = %whose.address,
+                { field::REASON } = %fault,
+                "no PROXY header from a load balancer of proxy-protocol-from: the connection is closed"
             );
         }
     }
