@@ -10,10 +10,11 @@ use ipnet::IpNet;
 use super::auth::AuthSettings;
 use super::backend::BackendSettings;
 use super::clients::{Listen, Profile, TrueAddress, internal_addresses};
+use super::relaying::RelaySettings;
 use super::routing::Routing;
 use super::tls::BackendTls;
 use crate::peers::{Ladder, Weights};
-use crate::policy::PolicySettings;
+use crate::policy::{InternalAddress, PolicySettings};
 use crate::smtp::{BareNewline, Deadlines, Limits};
 
 /// Octets of a response in an AUTH exchange: RFC 4954 section 4 has this one, and every client keeps it.
@@ -46,12 +47,8 @@ pub struct Config {
     pub mailboxes: Option<PathBuf>,
     /// Local-parts differ by case. `--local-part-case-sensitive`
     pub local_part_case_sensitive: bool,
-    /// Restriction *client networks*. `--relay-network`
-    pub relay_networks: Vec<IpNet>,
-    /// The never-list. `--never-relay`
-    pub never_relay: Vec<IpNet>,
-    /// Whether anyone at all may relay. `--reroute`
-    pub reroute: bool,
+    /// Who may relay.
+    pub relaying: RelaySettings,
 
     /// How clients authenticate.
     pub auth: AuthSettings,
@@ -136,14 +133,15 @@ impl Config {
             local_domains: self.local_domains.clone(),
             routes: self.routing.routes.clone(),
             own_addresses: self.own_addresses.clone(),
-            reroute: self.reroute,
-            never_relay: self.never_relay.clone(),
             local_part_case_sensitive: self.local_part_case_sensitive,
-            relay_authenticated: true,
-            relay_client_certificate: true,
-            relay_networks: self.relay_networks.iter().copied().map(Into::into).collect(),
-            internal_addresses: internal_addresses(&self.listen, &self.own_addresses),
-            ..PolicySettings::default()
+            reroute: self.relaying.reroute,
+            never_relay: self.relaying.never.clone(),
+            relay_authenticated: self.relaying.authenticated,
+            sender_logins: self.relaying.sender_logins.clone(),
+            relay_client_certificate: self.relaying.client_certificate,
+            client_names: Vec::new(),
+            internal_addresses: self.internal_addresses(),
+            relay_networks: self.relaying.networks.clone(),
         }
     }
 
@@ -151,6 +149,12 @@ impl Config {
     #[must_use]
     pub fn never_sanctioned(&self) -> Vec<IpNet> {
         self.allow.iter().copied().chain(self.true_address.hosts()).collect()
+    }
+
+    /// The internal addresses: those that are named, then those of inside listeners.
+    fn internal_addresses(&self) -> Vec<InternalAddress> {
+        let inside = internal_addresses(&self.listen, &self.own_addresses);
+        self.relaying.internal_addresses.iter().copied().chain(inside).collect()
     }
 
     /// The bounds of a session.
@@ -193,6 +197,7 @@ impl Config {
         let mut warnings = self.backend.warnings();
         warnings.extend(self.backend_tls.warnings());
         warnings.extend(self.true_address.warnings());
+        warnings.extend(self.relaying.warnings(&self.listen));
         let mut warn = |warning: String| warnings.push(warning);
         if self.local_domains.is_empty() {
             warn("no local-domain is set: only mail to postmaster is routed, all other is relayed or prohibited".to_owned());
@@ -205,12 +210,6 @@ impl Config {
         }
         if self.local_domains.is_empty() && self.mailboxes.is_some() {
             warn("mailboxes is set, but there is no local-domain: the file is never asked".to_owned());
-        }
-        for network in self.relay_networks.iter().filter(|network| is_half_the_world(network)) {
-            warn(format!("relay-network = {network}: nearly everybody may relay; this is an open relay"));
-        }
-        if !self.reroute && !self.relay_networks.is_empty() {
-            warn("reroute = false: nobody may relay, so relay-network has no effect".to_owned());
         }
         for network in self.allow.iter().filter(|network| is_half_the_world(network)) {
             warn(format!("allow = {network}: nearly nobody is ever sanctioned"));

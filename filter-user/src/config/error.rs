@@ -18,6 +18,16 @@ pub enum ConfigError {
         /// Why.
         source: std::io::Error,
     },
+    /// A file that a setting names cannot be read.
+    #[error("{name} = {}: cannot be read", .path.display())]
+    ListFile {
+        /// The setting.
+        name: &'static str,
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The file is not TOML.
     #[error("{}:{line}: {message}", .path.display())]
     Syntax {

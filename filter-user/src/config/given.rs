@@ -45,10 +45,10 @@ impl Origin {
     }
 }
 
-/// The texts of one setting from one source.
+/// The texts of one setting from one source, each with where it stands.
 #[derive(Clone, Debug)]
 struct Texts {
-    texts: Vec<String>,
+    texts: Vec<(String, Origin)>,
     origin: Origin,
 }
 
@@ -63,7 +63,7 @@ impl Given {
     pub(super) fn give(
         &mut self,
         row: &'static Row,
-        texts: Vec<String>,
+        texts: Vec<(String, Origin)>,
         origin: Origin,
     ) -> Result<(), ConfigError> {
         if !row.many && texts.len() != 1 {
@@ -97,7 +97,7 @@ impl Given {
             })
         };
         match (self.texts.get(setting.row.name), setting.row.default) {
-            (Some(given), _) => given.texts.iter().map(|text| read(text, given.origin.clone())).collect(),
+            (Some(given), _) => given.texts.iter().map(|(text, origin)| read(text, origin.clone())).collect(),
             (None, DefaultValue::Is(text)) => Ok(vec![read(text, Origin::Default)?]),
             (None, _) => Ok(Vec::new()),
         }
@@ -125,6 +125,8 @@ pub struct Effective {
     pub value: String,
     /// Where it stands.
     pub origin: Origin,
+    /// Where each of its values stands.
+    pub origins: Vec<Origin>,
 }
 
 impl Given {
@@ -133,10 +135,15 @@ impl Given {
         let shown = |row: &'static Row| Effective {
             name: row.name,
             value: match self.texts.get(row.name) {
-                Some(given) => given.texts.join(", "),
+                Some(given) => {
+                    given.texts.iter().map(|(text, _)| text.as_str()).collect::<Vec<_>>().join(", ")
+                }
                 None => row.default_shown(),
             },
             origin: self.origin(row),
+            origins: self.texts.get(row.name).map_or_else(Vec::new, |given| {
+                given.texts.iter().map(|(_, origin)| origin.clone()).collect()
+            }),
         };
         TABLE.iter().map(|setting| shown(setting.row())).collect()
     }

@@ -16,6 +16,7 @@ use super::clients::{Listen, TrueAddress};
 use super::error::{ConfigError, Contradiction};
 use super::given::{Effective, Given};
 use super::kind::{DomainName, Kind};
+use super::relaying::RelaySettings;
 use super::routing::Routing;
 use super::setting::Setting;
 use super::source::{self, FILE_FLAG};
@@ -83,9 +84,7 @@ impl Config {
             routing: Routing::default(),
             mailboxes: given.one(&s::MAILBOXES)?,
             local_part_case_sensitive: given.value(&s::LOCAL_PART_CASE_SENSITIVE)?,
-            relay_networks: given.all(&s::RELAY_NETWORK)?,
-            never_relay: given.all(&s::NEVER_RELAY)?,
-            reroute: given.value(&s::REROUTE)?,
+            relaying: RelaySettings::read(given)?,
             auth: AuthSettings::read(given)?,
             allow: given.all(&s::ALLOW)?,
             interfaces: given.all(&s::INTERFACE)?,

@@ -40,7 +40,8 @@ pub fn arguments() -> Vec<Arg> {
 pub(super) fn flags(given: &mut Given, matches: &ArgMatches) -> Result<(), ConfigError> {
     for row in TABLE.iter().map(|setting| setting.row()) {
         if let Ok(Some(texts)) = matches.try_get_many::<String>(row.name) {
-            given.give(row, texts.cloned().collect(), Origin::Flag(row.name))?;
+            let origin = Origin::Flag(row.name);
+            given.give(row, texts.map(|text| (text.clone(), origin.clone())).collect(), origin)?;
         }
     }
     Ok(())
@@ -75,6 +76,7 @@ pub(super) fn environment(
         } else {
             text.split(',').map(|item| item.trim().to_owned()).collect()
         };
+        let texts = texts.into_iter().map(|text| (text, origin.clone())).collect();
         given.give(row, texts, origin)?;
     }
     Ok(())
@@ -118,10 +120,16 @@ pub(super) fn file(given: &mut Given, path: &Path, text: &str) -> Result<(), Con
                 .iter()
                 .map(|item| {
                     let origin = Origin::File(path.to_owned(), line_of(item.span().start));
-                    scalar(item.get_ref()).ok_or_else(|| wrong(origin, item.span()))
+                    match scalar(item.get_ref()) {
+                        Some(text) => Ok((text, origin)),
+                        None => Err(wrong(origin, item.span())),
+                    }
                 })
                 .collect::<Result<_, _>>()?,
-            other => vec![scalar(other).ok_or_else(|| wrong(origin.clone(), value.span()))?],
+            other => {
+                let text = scalar(other).ok_or_else(|| wrong(origin.clone(), value.span()))?;
+                vec![(text, origin.clone())]
+            }
         };
         given.give(row, texts, origin)?;
     }

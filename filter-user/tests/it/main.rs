@@ -18,5 +18,6 @@ mod metrics;
 mod netns;
 mod packets;
 mod postfix;
+mod restrictions;
 mod snapshots;
 mod transcripts;

@@ -6,6 +6,7 @@ mod item;
 mod listener;
 mod place;
 mod quantity;
+mod relaying;
 mod route;
 mod word;
 
@@ -14,6 +15,8 @@ pub use item::Item;
 pub use listener::Listener;
 pub use place::{Backend, DomainName, Endpoint, Network};
 pub use quantity::{Count, Octets, PerTime, Time};
+pub(super) use relaying::sender_login;
+pub use relaying::{LocalAddress, LoginSenders, RelayNetwork};
 pub use route::RouteRow;
 pub use word::{Choice, File, Interface, LogFilter, Truth};
 

@@ -1,6 +1,6 @@
 //! Settings that are places in a network: addresses, networks, domains, the backend. Resolves no name.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use ipnet::{IpNet, Ipv4Net};
 
@@ -35,7 +35,9 @@ impl Kind for Network {
     type Value = IpNet;
 
     fn parse(&self, text: &str) -> Option<IpNet> {
-        let network = text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
+        let with_mask = || masked(text)?.ok();
+        let one = || text.parse::<IpAddr>().ok().map(IpNet::from);
+        let network = text.parse().ok().or_else(with_mask).or_else(one);
         network.map(|network: IpNet| unmapped(network.trunc()))
     }
 
@@ -44,8 +46,23 @@ impl Kind for Network {
     }
 
     fn expected(&self) -> String {
-        "a network or an address, such as 10.0.0.0/8, 192.0.2.7 or 2001:db8::/32".to_owned()
+        "a network or an address, such as 10.0.0.0/8, 10.0.0.0/255.0.0.0, 192.0.2.7 or 2001:db8::/32"
+            .to_owned()
     }
+
+    fn fault(&self, text: &str) -> Option<String> {
+        masked(text)?.err()
+    }
+}
+
+/// A network as Exchange wrote it, an address and a mask; nothing if it is not written so.
+fn masked(text: &str) -> Option<Result<IpNet, String>> {
+    let (address, mask) = text.split_once('/')?;
+    let (address, mask) = (address.parse::<Ipv4Addr>().ok()?, mask.parse::<Ipv4Addr>().ok()?);
+    let network = Ipv4Net::with_netmask(address, mask).map(IpNet::V4);
+    Some(network.map_err(|_| {
+        format!("{mask} is no mask: its ones must stand together at its beginning, as in 255.255.255.0")
+    }))
 }
 
 /// An IPv4 network that was written as a mapped one (RFC 4291 section 2.5.5.2) is that IPv4 network: peers are compared

@@ -111,6 +111,8 @@ mod tests {
         "debug",
         "verify",
         "file:/etc/relaygate/passwords",
+        "/dev/null",
+        "alice alice@other.example",
     ];
 
     fn command() -> Command {
