@@ -16,10 +16,8 @@ use crate::proxy::{ClientTls, TlsError};
 /// Checks, and prints what would run.
 pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let (config, settings) = Config::load_shown(matches)?;
-    let directories = match &config.mailboxes {
-        Some(file) => Directories::from_file(file, &config.local_domains, config.local_part_case_sensitive)?,
-        None => Directories::none(),
-    };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().context("cannot start a runtime")?;
+    let directories = Directories::open(&config, runtime.handle())?;
     for interface in &config.interfaces {
         check_interface(interface)?;
     }
@@ -40,10 +38,11 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
 /// What is allowed but is hardly meant: in the settings, in the mailbox file, in what the system gives.
 pub fn warnings(config: &Config, directories: &Directories) -> Vec<String> {
     let mut warnings = config.warnings();
-    if directories.is_configured() && directories.is_empty() {
-        warnings
-            .push("the mailbox file has no entries: every recipient but postmaster is refused".to_owned());
-    }
+    let empty = directories.files().filter(|(_, entries)| *entries == 0);
+    warnings.extend(empty.map(|(file, _)| {
+        let file = file.display();
+        format!("the mailbox file {file} has no entries: every recipient but postmaster is refused")
+    }));
     warnings.extend(config.auth.password_files().filter_map(|path| password_file::exposure(path)));
     warnings.extend(descriptors::shortage(config));
     warnings
@@ -91,8 +90,8 @@ fn print(
             _ => writeln!(out, "  {name:name_width$}  {value}  ({origin})")?,
         }
     }
-    if directories.is_configured() {
-        writeln!(out, "The mailbox file has {} entries.", directories.len())?;
+    for (file, entries) in directories.files() {
+        writeln!(out, "The mailbox file {} has {entries} entries.", file.display())?;
     }
     let home = if config.interfaces.is_empty() {
         "when connections are accepted: no interface is set".to_owned()

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use crate::auth::PasswordFileError;
 use crate::config::ConfigError;
-use crate::lookup::MailboxFileError;
+use crate::lookup::DirectoryError;
 use crate::proxy::TlsError;
 
 /// It failed while it ran.
@@ -39,7 +39,7 @@ pub fn of(error: &anyhow::Error) -> u8 {
     }
     let is_usage = error.chain().any(|cause| {
         cause.is::<ConfigError>()
-            || cause.is::<MailboxFileError>()
+            || cause.is::<DirectoryError>()
             || cause.is::<PasswordFileError>()
             || cause.is::<TlsError>()
             || cause.is::<UsageError>()

@@ -1,5 +1,5 @@
 //! `relaygate explain`: what would be done with one recipient, decided by the same calls as for real mail. Opens no
-//! connection.
+//! connection, but to the directories that such mail would ask.
 
 use std::io::Write;
 use std::net::IpAddr;
@@ -8,10 +8,10 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Arg, ArgMatches, Command, value_parser};
 
-use crate::address::{ForwardPath, PathError, ReversePath};
+use crate::address::{ForwardPath, Mailbox, PathError, ReversePath};
 use crate::config::{Config, Routing};
 use crate::lookup::Directories;
-use crate::policy::{Decision, Facts, Policy, Row, Sender, Step};
+use crate::policy::{Decision, DirectoryAnswer, Facts, Policy, Row, Sender, Step};
 use crate::smtp::reply;
 
 /// The subcommand, without the settings.
@@ -39,13 +39,15 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         |name: &str| matches.get_one::<String>(name).with_context(|| format!("no --{name} was given"));
     let peer = *matches.get_one::<IpAddr>("peer").context("no --peer was given")?;
     let (from, to) = (bracketed(asked("from")?), bracketed(asked("to")?));
-    let directories = match &config.mailboxes {
-        Some(file) => Directories::from_file(file, &config.local_domains, config.local_part_case_sensitive)?,
-        None => Directories::none(),
-    };
-    let rules =
-        Rules { policy: Policy::new(&config.policy_settings()), routing: config.routing, directories };
-    let (steps, answer) = rules.explain(peer, &from, &to);
+    // Remote directories are asked as they would be for real mail.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start a runtime")?;
+    let directories = Directories::open(&config, runtime.handle())?;
+    let rules = Rules { policy: Policy::new(&config.policy_settings()), routing: config.routing };
+    let (steps, answer) =
+        rules.explain(peer, &from, &to, |mailbox| runtime.block_on(directories.ask(mailbox)));
 
     let mut lines = vec![format!("peer    {peer}"), format!("from    {from}"), format!("to      {to}")];
     lines.extend(steps.iter().map(Step::to_string));
@@ -59,12 +61,17 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
 struct Rules {
     policy: Policy,
     routing: Routing,
-    directories: Directories,
 }
 
 impl Rules {
     /// The steps, and the answer in words with the reply that a client would get.
-    fn explain(&self, peer: IpAddr, from: &str, to: &str) -> (Vec<Step>, String) {
+    fn explain(
+        &self,
+        peer: IpAddr,
+        from: &str,
+        to: &str,
+        directories: impl FnOnce(&Mailbox<'_>) -> DirectoryAnswer,
+    ) -> (Vec<Step>, String) {
         // The command line is UTF-8: an address beyond ASCII stands for a message that was given SMTPUTF8.
         let smtputf8 = !from.is_ascii() || !to.is_ascii();
         let sender = match whole(ReversePath::parse(from.as_bytes(), smtputf8)) {
@@ -86,8 +93,7 @@ impl Rules {
             Step { row: Row::SourceRoute, fits: routed, detail: route, line: None },
         ];
         let facts = Facts { sender: Some(Sender::of(&sender)), ..Facts::of_connection(peer, None) };
-        let (decision, further) =
-            self.policy.explain(&facts, &path, |mailbox| self.directories.answer(mailbox));
+        let (decision, further) = self.policy.explain(&facts, &path, directories);
         steps.extend(further);
         (steps, self.answer(decision))
     }
@@ -128,7 +134,7 @@ mod tests {
     use crate::policy::PolicySettings;
 
     fn rules(settings: &PolicySettings) -> Rules {
-        Rules { policy: Policy::new(settings), routing: Routing::default(), directories: Directories::none() }
+        Rules { policy: Policy::new(settings), routing: Routing::default() }
     }
 
     /// The row that ended the decision, and the answer.
@@ -140,7 +146,8 @@ mod tests {
             ..PolicySettings::default()
         };
         let peer = "192.0.2.7".parse().unwrap();
-        let (steps, answer) = rules(&settings).explain(peer, &bracketed(from), &bracketed(to));
+        let (steps, answer) =
+            rules(&settings).explain(peer, &bracketed(from), &bracketed(to), |_| DirectoryAnswer::NotAsked);
         (steps.last().map_or("", |step| step.row.number()), answer)
     }
 
@@ -178,7 +185,8 @@ mod tests {
     fn a_source_route_is_told() {
         let peer = "192.0.2.7".parse().unwrap();
         let (steps, _) =
-            rules(&PolicySettings::default()).explain(peer, "<>", "<@hop.example:b@far.example>");
+            rules(&PolicySettings::default())
+                .explain(peer, "<>", "<@hop.example:b@far.example>", |_| DirectoryAnswer::NotAsked);
         assert_eq!(steps[1].to_string(), "row  2  yes  a source route: dropped, <b@far.example> is judged");
     }
 }

@@ -41,15 +41,16 @@ fn serve(mut config: Config) -> anyhow::Result<ExitCode> {
     for interface in &config.interfaces {
         check_interface(interface)?;
     }
-    let directories = Arc::new(match &config.mailboxes {
-        Some(file) => Directories::from_file(file, &config.local_domains, config.local_part_case_sensitive)?,
-        None => Directories::none(),
-    });
-    for warning in warnings(&config, &directories) {
-        tracing::warn!("{warning}");
-    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start a runtime")?;
     if let Some(address) = config.metrics_listen {
         metrics_page::serve(address)?;
+    }
+    let directories = Arc::new(Directories::open(&config, runtime.handle())?);
+    for warning in warnings(&config, &directories) {
+        tracing::warn!("{warning}");
     }
     let listening = Listening::bind(&config.listen, config.workers)?;
     let addresses = listening.addresses().to_vec();
@@ -61,10 +62,6 @@ fn serve(mut config: Config) -> anyhow::Result<ExitCode> {
     let settings = ProxySettings::new(&config, backend_hosts(&config.backend)?, backend_tls(&config)?);
     let judge = Arc::new(Judge::new(&config, directories, enforcement.enforcer()));
     let shared = Arc::new(Shared::new(&config, settings, judge));
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start a runtime")?;
     let daemon = Daemon {
         shared,
         enforcement,
@@ -121,7 +118,11 @@ impl Daemon {
             tokio::select! {
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
-                _ = hangup.recv() => self.reload(),
+                _ = hangup.recv() => {
+                    let judge = Arc::clone(&self.shared.judge);
+                    // Reading takes its time, and nobody waits for it.
+                    drop(tokio::task::spawn_blocking(move || reload(&judge.directories)));
+                }
                 _ = housekeeping.tick() => {
                     self.keep_house();
                     if let Some(error) = workers.death() {
@@ -143,31 +144,30 @@ impl Daemon {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// SIGHUP: the directory anew, whole or not at all.
-    fn reload(&self) {
-        let directories = &self.shared.judge.directories;
-        let outcome = match directories.reload() {
-            Ok(_) if !directories.is_configured() => {
-                tracing::info!("nothing to reload: no mailboxes file is set");
-                return;
-            }
-            Ok(count) => {
-                tracing::info!({ field::COUNT } = count, "mailbox file reloaded");
-                self.metrics.mailboxes.set(count as f64);
-                Outcome::Ok
-            }
-            Err(error) => {
-                tracing::error!({ field::ERROR } = %error, "mailbox file not reloaded; what was read before stays in force");
-                Outcome::Failed
-            }
-        };
-        self.metrics.mailbox_reloads.of(outcome).increment(1);
-    }
-
     fn keep_house(&self) {
         self.enforcement.keep_house(&self.metrics, boot_now());
         self.metrics.peers.set(self.shared.judge.register.len() as f64);
         self.metrics.peers_forgotten.absolute(self.shared.judge.register.forgotten());
+    }
+}
+
+/// SIGHUP: the directories anew, each file whole or not at all.
+fn reload(directories: &Directories) {
+    if !directories.is_configured() {
+        tracing::info!("nothing to reload: no directory is set");
+        return;
+    }
+    let errors = directories.reload();
+    let count = directories.len();
+    let outcome = if errors.is_empty() { Outcome::Ok } else { Outcome::Failed };
+    let metrics = Metrics::new();
+    metrics.mailbox_reloads.of(outcome).increment(1);
+    metrics.mailboxes.set(count as f64);
+    if errors.is_empty() {
+        tracing::info!({ field::COUNT } = count, "directories reloaded");
+    }
+    for error in &errors {
+        tracing::error!({ field::ERROR } = %error, "mailbox file not reloaded; what was read before stays in force");
     }
 }
 

@@ -1,6 +1,5 @@
 //! Authentication as configured: who knows the logins, which mechanisms, how long it holds. Opens nothing.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,39 +8,15 @@ use ipnet::IpNet;
 use super::error::ConfigError;
 use super::given::Given;
 use super::settings as s;
-
-/// Where Dovecot's authentication service listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DovecotAddress {
-    /// A socket in the file system.
-    Unix(PathBuf),
-    /// A port.
-    Inet {
-        /// A name or an address.
-        host: String,
-        /// The port.
-        port: u16,
-    },
-}
-
-/// As it is written.
-impl fmt::Display for DovecotAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
-            Self::Inet { host, port } if host.contains(':') => write!(f, "inet:[{host}]:{port}"),
-            Self::Inet { host, port } => write!(f, "inet:{host}:{port}"),
-        }
-    }
-}
+use super::stream_address::StreamAddress;
 
 /// One that knows logins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AuthBackend {
     /// A password file.
     File(PathBuf),
-    /// Dovecot.
-    Dovecot(DovecotAddress),
+    /// Dovecot, where its authentication service listens.
+    Dovecot(StreamAddress),
     /// The mail server behind, whose word is believed.
     PassThrough,
 }

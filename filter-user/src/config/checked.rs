@@ -1,7 +1,6 @@
 //! The configuration as a value that cannot be wrong: what the rest of the shell sees. Parses nothing.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use filter_common::{PrefixLengths, Rate};
@@ -10,6 +9,7 @@ use ipnet::IpNet;
 use super::auth::AuthSettings;
 use super::backend::BackendSettings;
 use super::clients::{Listen, Profile, TrueAddress, internal_addresses};
+use super::directories::DirectorySettings;
 use super::relaying::RelaySettings;
 use super::routing::Routing;
 use super::tls::BackendTls;
@@ -43,8 +43,8 @@ pub struct Config {
     pub local_domains: Vec<String>,
     /// Where mail to other domains goes.
     pub routing: Routing,
-    /// The mailbox file. `--mailboxes`
-    pub mailboxes: Option<PathBuf>,
+    /// Who the local recipients are.
+    pub directories: DirectorySettings,
     /// Local-parts differ by case. `--local-part-case-sensitive`
     pub local_part_case_sensitive: bool,
     /// Who may relay.
@@ -201,16 +201,8 @@ impl Config {
         let mut warn = |warning: String| warnings.push(warning);
         if self.local_domains.is_empty() {
             warn("no local-domain is set: only mail to postmaster is routed, all other is relayed or prohibited".to_owned());
-        } else if self.mailboxes.is_none() {
-            warn(
-                "no mailboxes file is set: the backend is asked about every local recipient, so harvesting costs it \
-                 work, and earns no strikes here; a list of your recipients would refuse them at once"
-                    .to_owned(),
-            );
         }
-        if self.local_domains.is_empty() && self.mailboxes.is_some() {
-            warn("mailboxes is set, but there is no local-domain: the file is never asked".to_owned());
-        }
+        self.directories.warnings(&self.local_domains).into_iter().for_each(&mut warn);
         for network in self.allow.iter().filter(|network| is_half_the_world(network)) {
             warn(format!("allow = {network}: nearly nobody is ever sanctioned"));
         }

@@ -13,6 +13,7 @@ use super::auth::AuthSettings;
 use super::backend::BackendSettings;
 use super::checked::Config;
 use super::clients::{Listen, TrueAddress};
+use super::directories::DirectorySettings;
 use super::error::{ConfigError, Contradiction};
 use super::given::{Effective, Given};
 use super::kind::{DomainName, Kind};
@@ -82,7 +83,7 @@ impl Config {
             backend_tls: BackendTls::read(given)?,
             local_domains: given.all(&s::LOCAL_DOMAIN)?,
             routing: Routing::default(),
-            mailboxes: given.one(&s::MAILBOXES)?,
+            directories: DirectorySettings::read(given)?,
             local_part_case_sensitive: given.value(&s::LOCAL_PART_CASE_SENSITIVE)?,
             relaying: RelaySettings::read(given)?,
             auth: AuthSettings::read(given)?,
@@ -149,7 +150,7 @@ fn gather(
 }
 
 /// A number in the type that the program counts it in; every bound in the table fits its type.
-fn number<T, K>(given: &Given, setting: &Setting<K>) -> Result<T, ConfigError>
+pub(super) fn number<T, K>(given: &Given, setting: &Setting<K>) -> Result<T, ConfigError>
 where
     T: TryFrom<u64>,
     K: Kind<Value = u64>,

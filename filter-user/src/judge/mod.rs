@@ -9,7 +9,7 @@ use crate::config::{Config, RouteAnswer};
 use crate::lookup::Directories;
 use crate::peers::{Enforcer, Register, Strike};
 use crate::policy::{
-    AnswerId, BackendId, Decision, DirectoryAnswer, Facts, Grant, Policy, Prohibition, RouteId,
+    AnswerId, BackendId, Decision, DirectoryAnswer, Facts, Grant, Placement, Policy, Prohibition, RouteId,
 };
 use crate::smtp::{Reply, reply};
 
@@ -74,15 +74,46 @@ impl Judge {
         Self { answers, policy: Policy::new(&config.policy_settings()), directories, register }
     }
 
-    /// Judges one recipient.
+    /// Judges one recipient at once; nothing where a directory has to be asked that takes time: see [`Judge::ask`].
     #[must_use]
-    pub fn judge<'a>(&'a self, facts: &Facts<'_>, path: &ForwardPath<'a>) -> Judgement<'a> {
+    pub fn judge_now<'a>(&'a self, facts: &Facts<'_>, path: &ForwardPath<'a>) -> Option<Judgement<'a>> {
         let placement = self.policy.place(path);
         let said = match placement.asks_directory() {
-            Some(mailbox) => self.directories.answer(&mailbox),
+            Some(mailbox) => self.directories.answer_now(&mailbox)?,
             None => DirectoryAnswer::NotAsked,
         };
-        let decision = self.policy.decide(facts, &placement, said);
+        Some(self.decide(facts, &placement, said))
+    }
+
+    /// Asks the directories about a recipient, where its placement needs that. Ends in bounded time.
+    pub fn ask(&self, path: &ForwardPath<'_>) -> impl Future<Output = DirectoryAnswer> + Send + use<> {
+        let asked = self.policy.place(path).asks_directory().map(|mailbox| self.directories.ask(&mailbox));
+        async move {
+            match asked {
+                Some(asked) => asked.await,
+                None => DirectoryAnswer::NotAsked,
+            }
+        }
+    }
+
+    /// Judges one recipient of whom the directories have said this.
+    #[must_use]
+    pub fn judge_told<'a>(
+        &'a self,
+        facts: &Facts<'_>,
+        path: &ForwardPath<'a>,
+        said: DirectoryAnswer,
+    ) -> Judgement<'a> {
+        self.decide(facts, &self.policy.place(path), said)
+    }
+
+    fn decide<'a>(
+        &'a self,
+        facts: &Facts<'_>,
+        placement: &Placement<'a>,
+        said: DirectoryAnswer,
+    ) -> Judgement<'a> {
+        let decision = self.policy.decide(facts, placement, said);
         Judgement { decision, outcome: self.outcome(decision), disguise: placement.disguise() }
     }
 

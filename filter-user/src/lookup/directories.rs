@@ -1,25 +1,53 @@
-//! The directory in force: what was configured, as it was last read. Reading it again is whole or not at all.
+//! All directories, in the order in which they are asked: the first that is for a domain answers for it. What is in
+//! memory is answered at once; what takes time is asked elsewhere.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use tokio::runtime::Handle;
 
-use super::mailbox_file::{MailboxFile, MailboxFileError};
-use crate::address::Mailbox;
-use crate::policy::DirectoryAnswer;
+use super::asking::{Asking, Case};
+use super::error::DirectoryError;
+use super::mailbox_error::MailboxFileError;
+use super::mailbox_file::{MailboxFile, Reading};
+use super::question::Question;
+use super::remote::Remote;
+use crate::address::{Domain, Mailbox, disguise};
+use crate::config::{Config, DirectorySource};
+use crate::policy::{DirectoryAnswer, DomainSet};
 
-/// What knows the local recipients, or nothing. Shared by all workers; an answer takes no lock.
+/// What knows the local recipients, or nothing. Shared by all workers.
 #[derive(Debug, Default)]
 pub struct Directories {
-    source: Option<Source>,
+    directories: Vec<Directory>,
+    catch_all: DomainSet,
+    delimiters: String,
+    case_sensitive: bool,
+    /// Nothing where all is in memory.
+    asking: Option<Arc<Asking>>,
+    /// One after the other, so that the last to read is the last to put what it read in force.
+    reloading: Mutex<()>,
 }
 
 #[derive(Debug)]
-struct Source {
+struct Directory {
+    /// What it is asked about; nothing where that is every domain.
+    domains: Option<DomainSet>,
+    source: Source,
+}
+
+#[derive(Debug)]
+enum Source {
+    File(Box<FileInForce>),
+    Remote(Remote),
+}
+
+/// A mailbox file, as it was last read.
+#[derive(Debug)]
+struct FileInForce {
     path: PathBuf,
-    local_domains: Vec<String>,
-    case_sensitive: bool,
+    reading: Reading,
     current: ArcSwap<MailboxFile>,
 }
 
@@ -30,74 +58,194 @@ impl Directories {
         Self::default()
     }
 
-    /// A mailbox file; see [`MailboxFile::load`].
+    /// The directories of a configuration: reads the files, and connects to nothing yet. Remote ones are asked on this
+    /// runtime.
+    pub fn open(config: &Config, runtime: &Handle) -> Result<Self, DirectoryError> {
+        let settings = &config.directories;
+        let local = Arc::new(DomainSet::new(&config.local_domains));
+        let mut opened = Self {
+            catch_all: DomainSet::new(&settings.catch_all),
+            delimiters: settings.recipient_delimiter.clone(),
+            case_sensitive: config.local_part_case_sensitive,
+            ..Self::default()
+        };
+        for item in &settings.directories {
+            let source = match &item.source {
+                DirectorySource::File { path, aliases } => {
+                    let reading = Reading {
+                        local: Arc::clone(&local),
+                        case_sensitive: opened.case_sensitive,
+                        aliases: *aliases,
+                    };
+                    Source::File(Box::new(FileInForce::load(path.clone(), reading)?))
+                }
+                DirectorySource::Remote(remote) => {
+                    opened.asking.get_or_insert_with(|| Arc::new(Asking::new(settings, runtime.clone())));
+                    Source::Remote(Remote::open(remote))
+                }
+            };
+            let domains = (!item.domains.is_empty()).then(|| DomainSet::new(&item.domains));
+            opened.directories.push(Directory { domains, source });
+        }
+        Ok(opened)
+    }
+
+    /// A mailbox file alone.
     pub fn from_file(
         path: impl Into<PathBuf>,
         local_domains: &[String],
         case_sensitive: bool,
     ) -> Result<Self, MailboxFileError> {
-        let path = path.into();
-        let current = ArcSwap::from_pointee(MailboxFile::load(&path, local_domains, case_sensitive)?);
-        let local_domains = local_domains.to_vec();
-        Ok(Self { source: Some(Source { path, local_domains, case_sensitive, current }) })
+        let local = Arc::new(DomainSet::new(local_domains));
+        let file = FileInForce::load(path.into(), Reading { local, case_sensitive, aliases: false })?;
+        let directory = Directory { domains: None, source: Source::File(Box::new(file)) };
+        Ok(Self { directories: vec![directory], case_sensitive, ..Self::default() })
     }
 
-    /// What is known of this mailbox.
+    /// What is known of this mailbox without asking anyone; nothing where somebody must be. From a file, without
+    /// allocating anything.
     #[must_use]
-    pub fn answer(&self, mailbox: &Mailbox<'_>) -> DirectoryAnswer {
-        match &self.source {
-            Some(source) => source.current.load().answer(mailbox),
-            None => DirectoryAnswer::NotAsked,
+    pub fn answer_now(&self, mailbox: &Mailbox<'_>) -> Option<DirectoryAnswer> {
+        let Domain::Name(domain) = mailbox.domain else { return Some(DirectoryAnswer::Unknown) };
+        let catch_all = !self.catch_all.is_empty() && self.catch_all.contains(domain);
+        if catch_all && disguise::decode(mailbox.local_part).is_none() {
+            // Whatever a directory says, it is taken.
+            return Some(DirectoryAnswer::WholeDomain);
         }
+        let said = match self.source(domain) {
+            Some(Source::File(file)) => {
+                file.current.load().answer(mailbox.local_part, domain, &self.delimiters)
+            }
+            Some(Source::Remote(_)) => match (&self.asking, self.case(mailbox)) {
+                (Some(asking), Some(case)) => asking.remembered(&case)?,
+                // Longer than anything that a directory can hold.
+                _ => DirectoryAnswer::Unknown,
+            },
+            None => DirectoryAnswer::NotAsked,
+        };
+        Some(if catch_all { widened(said) } else { said })
+    }
+
+    /// What is known of this mailbox, when it is. Ends in bounded time.
+    pub fn ask(&self, mailbox: &Mailbox<'_>) -> impl Future<Output = DirectoryAnswer> + Send + use<> {
+        let now = self.answer_now(mailbox);
+        let catch_all = matches!(mailbox.domain, Domain::Name(domain) if self.catch_all.contains(domain));
+        let asked = match (now, mailbox.domain, &self.asking, self.case(mailbox)) {
+            (None, Domain::Name(domain), Some(asking), Some(case)) => match self.source(domain) {
+                Some(Source::Remote(remote)) => Some(Arc::clone(asking).ask(remote.clone(), case)),
+                Some(Source::File(_)) | None => None,
+            },
+            _ => None,
+        };
+        async move {
+            match (now, asked) {
+                (Some(answer), _) => answer,
+                (None, Some(asked)) if catch_all => widened(asked.await),
+                (None, Some(asked)) => asked.await,
+                (None, None) => DirectoryAnswer::Unavailable,
+            }
+        }
+    }
+
+    fn source(&self, domain: &str) -> Option<&Source> {
+        let is_for =
+            |directory: &&Directory| directory.domains.as_ref().is_none_or(|set| set.contains(domain));
+        self.directories.iter().find(is_for).map(|directory| &directory.source)
+    }
+
+    fn case(&self, mailbox: &Mailbox<'_>) -> Option<Case> {
+        let exact = Question::new(mailbox, self.case_sensitive)?;
+        Some(Case { exact, base: Question::base(mailbox, self.case_sensitive, &self.delimiters) })
     }
 
     /// Whether there is a directory at all.
     #[must_use]
     pub fn is_configured(&self) -> bool {
-        self.source.is_some()
+        !self.directories.is_empty()
     }
 
-    /// How many entries it has; 0 if there is no directory.
+    /// The mailbox files, each with the number of its entries.
+    pub fn files(&self) -> impl Iterator<Item = (&Path, usize)> {
+        self.in_files().map(|file| (file.path.as_path(), file.current.load().len()))
+    }
+
+    /// How many entries all files have.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.source.as_ref().map_or(0, |source| source.current.load().len())
+        self.files().map(|(_, entries)| entries).sum()
     }
 
-    /// Whether it has no entry.
+    /// Whether no file has an entry.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Reads the file again and says how many entries it has now. After an error, what was read before stays in force.
-    pub fn reload(&self) -> Result<usize, MailboxFileError> {
-        let Some(source) = &self.source else { return Ok(0) };
-        let read = MailboxFile::load(&source.path, &source.local_domains, source.case_sensitive)?;
-        let count = read.len();
-        if count == 0 && !source.current.load().is_empty() {
-            // As an editor leaves it for a moment, or a full disk for longer: every recipient would be refused for good.
-            return Err(MailboxFileError::Emptied { path: source.path.clone() });
+    /// Reads the files again, and forgets what remote directories have said. A file that cannot be read stays in force as
+    /// it was. Takes as long as reading takes, and keeps nobody waiting who asks meanwhile.
+    pub fn reload(&self) -> Vec<MailboxFileError> {
+        let _one_at_a_time = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(asking) = &self.asking {
+            asking.forget();
         }
-        source.current.store(Arc::new(read));
-        Ok(count)
+        self.in_files().filter_map(|file| file.reload().err()).collect()
+    }
+
+    fn in_files(&self) -> impl Iterator<Item = &FileInForce> {
+        self.directories.iter().filter_map(|directory| match &directory.source {
+            Source::File(file) => Some(&**file),
+            Source::Remote(_) => None,
+        })
+    }
+}
+
+/// In a domain that is taken whole, nobody is unknown.
+fn widened(said: DirectoryAnswer) -> DirectoryAnswer {
+    match said {
+        DirectoryAnswer::Unknown | DirectoryAnswer::NotAsked => DirectoryAnswer::WholeDomain,
+        other => other,
+    }
+}
+
+impl FileInForce {
+    fn load(path: PathBuf, reading: Reading) -> Result<Self, MailboxFileError> {
+        let current = ArcSwap::from_pointee(MailboxFile::load(&path, &reading)?);
+        Ok(Self { path, reading, current })
+    }
+
+    fn reload(&self) -> Result<(), MailboxFileError> {
+        let read = MailboxFile::load(&self.path, &self.reading)?;
+        if read.len() == 0 && self.current.load().len() > 0 {
+            // As an editor leaves it for a moment, or a full disk for longer: every recipient would be refused for good.
+            return Err(MailboxFileError::Emptied { path: self.path.clone() });
+        }
+        self.current.store(Arc::new(read));
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::address::Domain;
+    use DirectoryAnswer::{Known, NotAsked, Unknown, WholeDomain};
 
-    fn mailbox(local_part: &str) -> Mailbox<'_> {
-        Mailbox { local_part, domain: Domain::Name("example.org"), text: local_part }
+    fn mailbox<'a>(local_part: &'a str, domain: &'a str) -> Mailbox<'a> {
+        Mailbox { local_part, domain: Domain::Name(domain), text: local_part }
     }
 
     #[test]
     fn without_a_directory_nothing_was_asked() {
-        let directory = Directories::none();
-        assert_eq!(directory.answer(&mailbox("user")), DirectoryAnswer::NotAsked);
-        assert!(!directory.is_configured() && directory.is_empty());
-        assert_eq!(directory.reload().unwrap(), 0);
+        let directories = Directories::none();
+        assert_eq!(directories.answer_now(&mailbox("user", "example.org")), Some(NotAsked));
+        assert!(!directories.is_configured() && directories.is_empty());
+        assert!(directories.reload().is_empty());
+    }
+
+    #[test]
+    fn an_address_literal_is_in_no_directory() {
+        let literal = Domain::Literal("192.0.2.1".parse().unwrap());
+        let mailbox = Mailbox { local_part: "user", domain: literal, text: "user@[192.0.2.1]" };
+        assert_eq!(Directories::none().answer_now(&mailbox), Some(Unknown));
     }
 
     #[test]
@@ -106,22 +254,65 @@ mod tests {
         let path = folder.path().join("mailboxes");
         let domains = ["example.org".to_owned()];
         std::fs::write(&path, "old\nboth\n").unwrap();
-        let directory = Directories::from_file(&path, &domains, false).unwrap();
-        let answers = || ["old", "both", "new"].map(|name| directory.answer(&mailbox(name)));
-        use DirectoryAnswer::{Known, Unknown};
-        assert_eq!((directory.len(), answers()), (2, [Known, Known, Unknown]));
+        let directories = Directories::from_file(&path, &domains, false).unwrap();
+        let is = || {
+            ["old", "both", "new"].map(|name| directories.answer_now(&mailbox(name, "example.org")).unwrap())
+        };
+        assert_eq!((directories.len(), is()), (2, [Known, Known, Unknown]));
 
         std::fs::write(&path, "both\nnew\nthird\n").unwrap();
-        assert_eq!(directory.reload().unwrap(), 3);
-        assert_eq!((directory.len(), answers()), (3, [Unknown, Known, Known]));
+        assert!(directories.reload().is_empty());
+        assert_eq!((directories.len(), is()), (3, [Unknown, Known, Known]));
 
-        std::fs::write(&path, "old\nnot a mailbox\n").unwrap();
-        let error = directory.reload().unwrap_err().to_string();
-        assert!(error.contains("mailboxes, line 2"), "{error}");
-        assert_eq!((directory.len(), answers()), (3, [Unknown, Known, Known]));
+        for (content, wrong) in
+            [("old\nnot a mailbox\n", "mailboxes, line 2"), ("", "has no entries any more")]
+        {
+            std::fs::write(&path, content).unwrap();
+            let errors = directories.reload();
+            assert!(errors.len() == 1 && errors[0].to_string().contains(wrong), "{errors:?}");
+            assert_eq!((directories.len(), is()), (3, [Unknown, Known, Known]));
+        }
 
         std::fs::remove_file(&path).unwrap();
-        directory.reload().unwrap_err();
-        assert_eq!((directory.len(), answers()), (3, [Unknown, Known, Known]));
+        assert_eq!(directories.reload().len(), 1);
+        assert_eq!((directories.len(), is()), (3, [Unknown, Known, Known]));
+    }
+
+    #[test]
+    fn the_first_directory_for_a_domain_answers_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let written = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path.display().to_string()
+        };
+        let first = format!("file:{} domain=a.example", written("first", "one\nsales%emea\n"));
+        let second = format!("file:{}", written("second", "two\nthree@a.example\nsales%emea@c.example"));
+        let config = Config::from_flags(
+            ["--backend", "sink:", "--directory", &first, "--directory", &second, "--catch-all", "c.example"]
+                .into_iter()
+                .chain(
+                    ["a.example", "b.example", "c.example"].iter().flat_map(|name| ["--local-domain", name]),
+                ),
+        )
+        .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let directories = Directories::open(&config, runtime.handle()).unwrap();
+        for (local_part, domain, said) in [
+            ("one", "A.example", Known),
+            ("two", "a.example", Unknown),
+            ("three", "a.example", Unknown),
+            ("one", "b.example", Unknown),
+            ("two", "b.example", Known),
+            ("nobody", "c.example", WholeDomain),
+            ("sales%emea", "c.example", Known),
+            ("sales%apac", "c.example", WholeDomain),
+        ] {
+            assert_eq!(
+                directories.answer_now(&mailbox(local_part, domain)),
+                Some(said),
+                "{local_part}@{domain}"
+            );
+        }
     }
 }

@@ -1,114 +1,76 @@
 //! A directory from a file: one address or local-part a line, `@domain` for all of a domain, `#` for comments. Read
 //! once and then in memory; who reads it again, and when, is not decided here.
 
-use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
-use super::mailbox_line::{MAX_LOCAL_PART, MailboxLine};
-use crate::address::disguise::unquoted;
-use crate::address::{Domain, Mailbox};
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
+use super::key::Key;
+use super::mailbox_error::MailboxFileError;
+use super::mailbox_line::MailboxLine;
+use super::mailbox_table::MailboxTable;
+use crate::policy::domain_set::canonical;
 use crate::policy::{DirectoryAnswer, DomainSet};
 
 /// The longest line, in octets: an address of the longest kind, and a comment.
-const MAX_LINE: usize = 1024;
+pub(super) const MAX_LINE: usize = 1024;
+/// Octets of memory that are taken before a line is read.
+const MOST_ROOM: usize = 64 << 20;
 
-/// Why a mailbox file could not be used.
-#[derive(Debug, thiserror::Error)]
-pub enum MailboxFileError {
-    /// The file as a whole.
-    #[error(
-        "mailbox file {}: cannot be read: {source}; check the path, and that relaygate's user may read it",
-        path.display()
-    )]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// At a reload: nothing is in the file any more.
-    #[error(
-        "mailbox file {}: has no entries any more, which would refuse every recipient; if that is meant, restart",
-        path.display()
-    )]
-    Emptied {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A line, maybe of something that is not text.
-    #[error("mailbox file {}, line {line}: longer than {MAX_LINE} octets; shorten it", path.display())]
-    LineTooLong {
-        /// The file.
-        path: PathBuf,
-        /// From 1.
-        line: usize,
-    },
-    /// A line in another encoding.
-    #[error("mailbox file {}, line {line}: `{text}` is not UTF-8; save the file as UTF-8", path.display())]
-    NotUtf8 {
-        /// The file.
-        path: PathBuf,
-        /// From 1.
-        line: usize,
-        /// The line's beginning, escaped.
-        text: String,
-    },
-    /// A line that has none of the forms.
-    #[error("mailbox file {}, line {line}: `{text}`: {wrong}; correct the line or put # before it", path.display())]
-    NotAMailbox {
-        /// The file.
-        path: PathBuf,
-        /// From 1.
-        line: usize,
-        /// The line's beginning, escaped.
-        text: String,
-        /// What is wrong with it.
-        wrong: &'static str,
-    },
-    /// A mailbox that can never be asked for.
-    #[error(
-        "mailbox file {}, line {line}: `{text}` is not of a local domain; remove the line, or give its domain with \
-         --local-domain",
-        path.display()
-    )]
-    NotLocal {
-        /// The file.
-        path: PathBuf,
-        /// From 1.
-        line: usize,
-        /// The line's beginning, escaped.
-        text: String,
-    },
+/// How a file is read.
+#[derive(Clone, Debug)]
+pub(super) struct Reading {
+    /// The local domains: an address of another one is a mistake.
+    pub(super) local: Arc<DomainSet>,
+    /// Local-parts differ by case.
+    pub(super) case_sensitive: bool,
+    /// Whether something stands behind each address: what it is an alias for, as in Postfix's tables and in `aliases(5)`.
+    pub(super) aliases: bool,
 }
 
 /// The mailboxes of a file, in memory.
 #[derive(Debug)]
-pub struct MailboxFile {
-    domains: DomainSet,
+pub(super) struct MailboxFile {
     case_sensitive: bool,
-    /// Which domains, by their number, are taken whole.
-    whole: Vec<bool>,
-    /// See [`Key`].
-    mailboxes: HashSet<Box<[u8]>>,
+    /// The domains that stand in the file.
+    domains: DomainSet,
+    /// What is known of each, by its place in the set.
+    of_domains: Vec<OfDomain>,
+    mailboxes: MailboxTable,
+}
+
+/// What a file says of a domain.
+#[derive(Clone, Copy, Debug)]
+struct OfDomain {
+    /// What its mailboxes have in their keys.
+    number: u32,
+    /// It is taken whole.
+    whole: bool,
 }
 
 impl MailboxFile {
-    /// Reads a file. A line without `@` is that local-part in every one of `local_domains`. An empty file is allowed:
-    /// then nobody is known.
-    pub fn load(
-        path: &Path,
-        local_domains: &[String],
-        case_sensitive: bool,
-    ) -> Result<Self, MailboxFileError> {
+    /// Reads a file. A line without `@` is that local-part in every domain that the file is asked about. An empty file is
+    /// allowed: then nobody is known.
+    pub(super) fn load(path: &Path, reading: &Reading) -> Result<Self, MailboxFileError> {
         let unreadable = |source| MailboxFileError::Unreadable { path: path.to_owned(), source };
         // Opening a pipe would wait for its other end, and there would be nothing to read again.
-        if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+        let found = std::fs::metadata(path).map_err(unreadable)?;
+        if !found.is_file() {
             return Err(unreadable(io::Error::other("it is not a regular file")));
         }
-        let mut reader = BufReader::new(File::open(path).map_err(unreadable)?);
-        let mut read = Self::new(local_domains, case_sensitive);
+        let mut reader = BufReader::with_capacity(1 << 16, File::open(path).map_err(unreadable)?);
+        // A key is hardly ever longer than its line; what is left over is given back. A file may be full of holes.
+        let room = usize::try_from(found.len()).map_or(MOST_ROOM, |octets| octets.min(MOST_ROOM));
+        let mut loading = Loading {
+            path,
+            reading,
+            domains: Domains::default(),
+            mailboxes: MailboxTable::with_room_for(room),
+        };
         let mut octets = Vec::with_capacity(MAX_LINE);
         for line in 1.. {
             octets.clear();
@@ -116,19 +78,56 @@ impl MailboxFile {
             if reader.by_ref().take(limit).read_until(b'\n', &mut octets).map_err(unreadable)? == 0 {
                 break;
             }
-            read.add_line(path, line, &octets)?;
+            loading.add_line(line, &octets)?;
         }
-        Ok(read)
+        Ok(loading.finish())
     }
 
-    fn new(local_domains: &[String], case_sensitive: bool) -> Self {
-        let domains = DomainSet::new(local_domains);
-        let whole = vec![false; domains.len()];
-        Self { domains, case_sensitive, whole, mailboxes: HashSet::new() }
+    /// Whether the file holds exactly this mailbox, or the one that it is an extension of, or all of its domain. Allocates
+    /// nothing for a domain in ASCII.
+    pub(super) fn answer(&self, local_part: &str, domain: &str, delimiters: &str) -> DirectoryAnswer {
+        let of_domain = self.domains.index_of(domain).and_then(|place| self.of_domains.get(place));
+        // What has no key is longer than anything that the file can hold.
+        if let Some(key) = Key::new(local_part, self.case_sensitive) {
+            let number = of_domain.map(|of_domain| of_domain.number);
+            if self.holds(number, key) {
+                return DirectoryAnswer::Known;
+            }
+            if !delimiters.is_empty() && key.base(delimiters).is_some_and(|base| self.holds(number, base)) {
+                return DirectoryAnswer::Extension;
+            }
+        }
+        match of_domain {
+            Some(OfDomain { whole: true, .. }) => DirectoryAnswer::WholeDomain,
+            Some(OfDomain { whole: false, .. }) | None => DirectoryAnswer::Unknown,
+        }
     }
 
-    fn add_line(&mut self, path: &Path, line: usize, octets: &[u8]) -> Result<(), MailboxFileError> {
-        let path = || path.to_owned();
+    fn holds(&self, domain: Option<u32>, mut key: Key) -> bool {
+        domain.is_some_and(|number| self.mailboxes.contains(key.of(Some(number))))
+            || self.mailboxes.contains(key.of(None))
+    }
+
+    /// How many entries it has, whole domains included.
+    pub(super) fn len(&self) -> usize {
+        self.mailboxes.len() + self.of_domains.iter().filter(|of_domain| of_domain.whole).count()
+    }
+}
+
+/// The domains of a file that is being read, as A-labels in lower case.
+type Domains = HashMap<String, OfDomain, RandomState>;
+
+/// A file that is being read.
+struct Loading<'f> {
+    path: &'f Path,
+    reading: &'f Reading,
+    domains: Domains,
+    mailboxes: MailboxTable,
+}
+
+impl Loading<'_> {
+    fn add_line(&mut self, line: usize, octets: &[u8]) -> Result<(), MailboxFileError> {
+        let path = || self.path.to_owned();
         let text = || excerpt(octets);
         if octets.len() > MAX_LINE {
             return Err(MailboxFileError::LineTooLong { path: path(), line });
@@ -139,94 +138,51 @@ impl MailboxFile {
         // Some editors begin a file with a byte order mark.
         let content = if line == 1 { content.trim_start_matches('\u{feff}') } else { content };
         let not_a_mailbox = |wrong| MailboxFileError::NotAMailbox { path: path(), line, text: text(), wrong };
-        let number = |domain| {
-            let number = self.domains.index_of(domain);
-            number.ok_or_else(|| MailboxFileError::NotLocal { path: path(), line, text: text() })
-        };
-        let (local_part, number) = match MailboxLine::parse(content).map_err(not_a_mailbox)? {
+        let parse = if self.reading.aliases { MailboxLine::parse_alias } else { MailboxLine::parse };
+        let (local_part, domain) = match parse(content).map_err(not_a_mailbox)? {
             MailboxLine::Blank => return Ok(()),
-            MailboxLine::WholeDomain(domain) => {
-                let number = number(domain)?;
-                self.whole[number] = true;
+            MailboxLine::WholeDomain(domain) => ("", Some(domain)),
+            MailboxLine::LocalPart(local_part) => (local_part, None),
+            MailboxLine::Mailbox { local_part, domain } => (local_part, Some(domain)),
+        };
+        let mut number = None;
+        if let Some(domain) = domain {
+            if !self.reading.local.contains(domain) {
+                return Err(MailboxFileError::NotLocal { path: path(), line, text: text() });
+            }
+            let of_domain = of_domain(&mut self.domains, domain);
+            if local_part.is_empty() {
+                of_domain.whole = true;
                 return Ok(());
             }
-            MailboxLine::LocalPart(local_part) => (local_part, None),
-            MailboxLine::Mailbox { local_part, domain } => (local_part, Some(number(domain)?)),
-        };
-        let mut key = Key::new(local_part, self.case_sensitive)
+            number = Some(of_domain.number);
+        }
+        let mut key = Key::new(local_part, self.reading.case_sensitive)
             .ok_or_else(|| not_a_mailbox("the local-part becomes too long in lower case"))?;
-        self.mailboxes.insert(key.of(number).into());
-        Ok(())
+        self.mailboxes.insert(key.of(number)).map_err(|_full| MailboxFileError::TooBig { path: path() })
     }
 
-    /// Whether the file holds exactly this mailbox, or all of its domain. Allocates nothing for an ASCII mailbox.
-    #[must_use]
-    pub fn answer(&self, mailbox: &Mailbox<'_>) -> DirectoryAnswer {
-        let Domain::Name(domain) = mailbox.domain else { return DirectoryAnswer::Unknown };
-        let Some(number) = self.domains.index_of(domain) else { return DirectoryAnswer::Unknown };
-        // What has no key is longer than anything that the file can hold.
-        let known = Key::new(mailbox.local_part, self.case_sensitive).is_some_and(|mut key| {
-            self.mailboxes.contains(key.of(Some(number))) || self.mailboxes.contains(key.of(None))
-        });
-        match (known, self.whole[number]) {
-            (true, _) => DirectoryAnswer::Known,
-            (false, true) => DirectoryAnswer::WholeDomain,
-            (false, false) => DirectoryAnswer::Unknown,
+    fn finish(mut self) -> MailboxFile {
+        self.mailboxes.shrink();
+        let names: Vec<&str> = self.domains.keys().map(String::as_str).collect();
+        let domains = DomainSet::new(&names);
+        let mut placed: Vec<(Option<usize>, OfDomain)> =
+            self.domains.iter().map(|(name, of_domain)| (domains.index_of(name), *of_domain)).collect();
+        placed.sort_unstable_by_key(|(place, _)| *place);
+        MailboxFile {
+            case_sensitive: self.reading.case_sensitive,
+            of_domains: placed.into_iter().map(|(_, of_domain)| of_domain).collect(),
+            domains,
+            mailboxes: self.mailboxes,
         }
-    }
-
-    /// How many entries it has, whole domains included.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.mailboxes.len() + self.whole.iter().filter(|&&whole| whole).count()
-    }
-
-    /// Whether it has no entry.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 }
 
-/// What a mailbox is kept under: the number of its domain in four octets, then the local-part without quotes and, as
-/// configured, in lower case. Code points are compared as they are, without Unicode normalisation.
-struct Key {
-    octets: [u8; Self::PREFIX + Self::MAX_FOLDED],
-    end: usize,
-}
-
-impl Key {
-    const PREFIX: usize = size_of::<u32>();
-    /// Lower case can be longer: two octets can become three.
-    const MAX_FOLDED: usize = 2 * MAX_LOCAL_PART;
-
-    fn new(local_part: &str, case_sensitive: bool) -> Option<Self> {
-        let mut key = Self { octets: [0; Self::PREFIX + Self::MAX_FOLDED], end: Self::PREFIX };
-        for character in unquoted(local_part) {
-            if case_sensitive {
-                key.push(character)?;
-            } else if character.is_ascii() {
-                key.push(character.to_ascii_lowercase())?;
-            } else {
-                character.to_lowercase().try_for_each(|lower| key.push(lower))?;
-            }
-        }
-        Some(key)
-    }
-
-    fn push(&mut self, character: char) -> Option<()> {
-        let room = self.octets.get_mut(self.end..self.end + character.len_utf8())?;
-        character.encode_utf8(room);
-        self.end += character.len_utf8();
-        Some(())
-    }
-
-    /// The octets, for the domain of this number or for every domain.
-    fn of(&mut self, domain: Option<usize>) -> &[u8] {
-        let number = domain.and_then(|number| u32::try_from(number).ok()).unwrap_or(u32::MAX);
-        self.octets[..Self::PREFIX].copy_from_slice(&number.to_be_bytes());
-        &self.octets[..self.end]
-    }
+/// What is known of a domain, which is new where it has not been seen.
+fn of_domain<'d>(domains: &'d mut Domains, domain: &str) -> &'d mut OfDomain {
+    let number = u32::try_from(domains.len()).unwrap_or(u32::MAX);
+    let name = canonical(domain).unwrap_or(domain.into());
+    domains.entry_ref(&*name).or_insert(OfDomain { number, whole: false })
 }
 
 /// A line's beginning, fit for a log.
@@ -242,27 +198,35 @@ fn excerpt(octets: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use DirectoryAnswer::{Known, Unknown, WholeDomain};
+    use DirectoryAnswer::{Extension, Known, Unknown, WholeDomain};
 
     const DOMAINS: [&str; 3] = ["example.org", "bücher.example", "all.example"];
 
-    fn load(content: &[u8], case_sensitive: bool) -> Result<MailboxFile, MailboxFileError> {
+    fn reading() -> Reading {
+        Reading { local: Arc::new(DomainSet::new(&DOMAINS)), case_sensitive: false, aliases: false }
+    }
+
+    fn load_as(content: &[u8], reading: Reading) -> Result<MailboxFile, MailboxFileError> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mailboxes");
         std::fs::write(&path, content).unwrap();
-        MailboxFile::load(&path, &DOMAINS.map(str::to_owned), case_sensitive)
+        MailboxFile::load(&path, &reading)
+    }
+
+    fn load(content: &[u8]) -> Result<MailboxFile, MailboxFileError> {
+        load_as(content, reading())
     }
 
     fn answer(file: &MailboxFile, text: &str) -> DirectoryAnswer {
         let (local_part, domain) = text.rsplit_once('@').unwrap();
-        file.answer(&Mailbox { local_part, domain: Domain::Name(domain), text })
+        file.answer(local_part, domain, "+")
     }
 
     #[test]
     fn a_file_answers_for_what_it_holds() {
         let content = "\u{feff}# who is here\r\n\r\nUser\r\nfirst.last@Example.ORG # here only\n\n@all.example\n\
                        \"john doe\"\n\"plain\"@example.org\nsales%emea@all.example\nÜNI@bücher.example";
-        let file = load(content.as_bytes(), false).unwrap();
+        let file = load(content.as_bytes()).unwrap();
         assert_eq!(file.len(), 7);
         for (mailbox, said) in [
             ("user@example.org", Known),
@@ -278,12 +242,17 @@ mod tests {
             ("uni@bücher.example", Unknown),
             ("anyone@all.example", WholeDomain),
             ("user@all.example", Known),
+            ("user@elsewhere.example", Known),
+            ("first.last@elsewhere.example", Unknown),
             ("sales%emea@all.example", Known),
             ("sales%apac@all.example", WholeDomain),
             ("sales%emea@example.org", Unknown),
             ("nobody@example.org", Unknown),
             ("@example.org", Unknown),
-            ("user@far.example", Unknown),
+            ("user+tag@example.org", Extension),
+            ("\"user+two words\"@example.org", Extension),
+            ("nobody+tag@example.org", Unknown),
+            ("nobody+tag@all.example", WholeDomain),
         ] {
             assert_eq!(answer(&file, mailbox), said, "{mailbox}");
         }
@@ -293,24 +262,30 @@ mod tests {
 
     #[test]
     fn case_counts_where_it_was_configured() {
-        let file = load(b"User\n", true).unwrap();
+        let file = load_as(b"User\n", Reading { case_sensitive: true, ..reading() }).unwrap();
         assert_eq!(answer(&file, "User@EXAMPLE.org"), Known);
         assert_eq!(answer(&file, "user@example.org"), Unknown);
     }
 
     #[test]
     fn an_empty_file_knows_nobody() {
-        let file = load(b"", false).unwrap();
-        assert!(file.is_empty());
-        assert_eq!(answer(&file, "user@example.org"), Unknown);
+        let file = load(b"").unwrap();
+        assert_eq!((file.len(), answer(&file, "user@example.org")), (0, Unknown));
     }
 
     #[test]
-    fn an_address_literal_is_in_no_file() {
-        let file = load(b"user\n", false).unwrap();
-        let literal = Domain::Literal("192.0.2.1".parse().unwrap());
-        let mailbox = Mailbox { local_part: "user", domain: literal, text: "user@[192.0.2.1]" };
-        assert_eq!(file.answer(&mailbox), Unknown);
+    fn what_an_alias_stands_for_is_not_read() {
+        let content = "# Postfix's virtual(5)\ninfo@example.org  user@far.example,\n   other@far.example\n\
+                       @all.example all@far.example\n# aliases(5)\nroot: admin\nlist: :include:/a/file\n\
+                       \"john doe\": john\nalone\n";
+        let file = load_as(content.as_bytes(), Reading { aliases: true, ..reading() }).unwrap();
+        assert_eq!(file.len(), 6);
+        for known in ["info@example.org", "root@example.org", "list@all.example", "\"john doe\"@example.org"]
+        {
+            assert_eq!(answer(&file, known), Known, "{known}");
+        }
+        assert_eq!(answer(&file, "admin@example.org"), Unknown);
+        assert!(load(content.as_bytes()).is_err());
     }
 
     #[test]
@@ -325,7 +300,7 @@ mod tests {
             (long.as_bytes(), "line 1: longer than 1024 octets"),
         ];
         for (content, message) in table {
-            let error = load(content, false).unwrap_err().to_string();
+            let error = load(content).unwrap_err().to_string();
             assert!(error.contains("mailboxes, ") && error.contains(message), "{error}");
             assert!(error.len() < 400, "{error}");
         }
@@ -335,7 +310,7 @@ mod tests {
     fn what_is_no_file_cannot_be_read() {
         let folder = tempfile::tempdir().unwrap();
         for path in [folder.path().join("absent"), folder.path().to_owned()] {
-            let error = MailboxFile::load(&path, &[], false).unwrap_err().to_string();
+            let error = MailboxFile::load(&path, &reading()).unwrap_err().to_string();
             assert!(
                 error.contains(&path.display().to_string()) && error.contains("cannot be read"),
                 "{error}"

@@ -22,6 +22,15 @@ pub(super) enum MailboxLine<'a> {
 }
 
 impl<'a> MailboxLine<'a> {
+    /// Reads a line behind whose address stands what it is an alias for, as in Postfix's tables and in `aliases(5)`; a
+    /// line that begins with a blank goes on with that.
+    pub(super) fn parse_alias(line: &'a str) -> Result<Self, &'static str> {
+        if line.starts_with([' ', '\t']) {
+            return Ok(Self::Blank);
+        }
+        Self::parse(before(line, |character| character == ':' || character.is_whitespace()))
+    }
+
     /// Reads a line. An error says what is wrong with it.
     pub(super) fn parse(line: &'a str) -> Result<Self, &'static str> {
         let entry = without_comment(line).trim();
@@ -48,16 +57,27 @@ impl<'a> MailboxLine<'a> {
 
 /// A `#` begins a comment where a word could begin; elsewhere it is a character of a local-part.
 fn without_comment(line: &str) -> &str {
-    let (mut quoted, mut escaped, mut before_word) = (false, false, true);
+    let mut before_word = true;
+    before(line, |character| {
+        let begins = character == '#' && before_word;
+        before_word = character.is_whitespace();
+        begins
+    })
+}
+
+/// Up to the first character outside of quotes that ends it.
+fn before(line: &str, mut ends: impl FnMut(char) -> bool) -> &str {
+    let (mut quoted, mut escaped) = (false, false);
     for (at, character) in line.char_indices() {
         match character {
             _ if escaped => escaped = false,
             '\\' if quoted => escaped = true,
             '"' => quoted = !quoted,
-            '#' if before_word && !quoted => return &line[..at],
             _ => {}
         }
-        before_word = character.is_whitespace();
+        if !quoted && ends(character) {
+            return &line[..at];
+        }
     }
     line
 }
@@ -91,7 +111,7 @@ fn is_quoted_string(local_part: &str) -> bool {
 }
 
 /// RFC 5321 `Dot-string`, with RFC 6531's characters.
-fn is_dot_string(local_part: &str) -> bool {
+pub(super) fn is_dot_string(local_part: &str) -> bool {
     let atext = |character: char| {
         character.is_ascii_alphanumeric()
             || "!#$%&'*+-/=?^_`{|}~".contains(character)

@@ -1,8 +1,21 @@
 //! Directories: who the local recipients are. Says what it finds; what follows from that, `policy` decides.
 
-pub mod directories;
-pub mod mailbox_file;
+mod asking;
+mod cache;
+mod directories;
+mod error;
+mod key;
+mod mailbox_error;
+mod mailbox_file;
 mod mailbox_line;
+mod mailbox_table;
+mod netstring;
+mod pool;
+mod question;
+mod remote;
+mod socketmap;
+mod stream;
 
 pub use directories::Directories;
-pub use mailbox_file::{MailboxFile, MailboxFileError};
+pub use error::DirectoryError;
+pub use mailbox_error::MailboxFileError;

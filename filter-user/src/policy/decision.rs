@@ -15,6 +15,9 @@ pub enum DirectoryAnswer {
     /// It takes every local-part of that domain and does not hold exactly this one. That is no word for a disguised
     /// address: it would be handed to a backend that may read it as the address inside.
     WholeDomain,
+    /// It holds the mailbox that this is an extension of, `user` of `user+tag`, and not exactly this one. That is no word
+    /// for a disguised address either.
+    Extension,
     /// It does not.
     Unknown,
     /// It cannot say now.
@@ -117,7 +120,7 @@ impl Policy {
                     DirectoryAnswer::Unavailable => {
                         "whether the directory holds that local-part is not known now"
                     }
-                    DirectoryAnswer::Unknown | DirectoryAnswer::WholeDomain => {
+                    DirectoryAnswer::Unknown | DirectoryAnswer::Extension | DirectoryAnswer::WholeDomain => {
                         "the directory does not hold exactly that local-part"
                     }
                     DirectoryAnswer::NotAsked => "there is no directory that could hold that local-part",
@@ -140,7 +143,9 @@ impl Policy {
             }
         };
         let (row, decision) = match said {
-            DirectoryAnswer::Known | DirectoryAnswer::WholeDomain => (Row::Known, Decision::Route(backend)),
+            DirectoryAnswer::Known | DirectoryAnswer::Extension | DirectoryAnswer::WholeDomain => {
+                (Row::Known, Decision::Route(backend))
+            }
             DirectoryAnswer::Unknown => (Row::Unknown, Decision::UnknownRecipient),
             DirectoryAnswer::Unavailable => (Row::Unavailable, Decision::TryLater),
             DirectoryAnswer::NotAsked => (Row::NoDirectory, Decision::Route(backend)),
@@ -164,6 +169,7 @@ impl DirectoryAnswer {
         match self {
             Self::Known => "known",
             Self::WholeDomain => "the whole domain is taken",
+            Self::Extension => "known without its extension",
             Self::Unknown => "unknown",
             Self::Unavailable => "cannot say now",
             Self::NotAsked => "nothing, none is configured",

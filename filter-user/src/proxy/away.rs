@@ -10,12 +10,14 @@ use std::time::Instant;
 use tokio::net::TcpStream;
 use tokio::time::{timeout, timeout_at};
 
-use super::delivery::Word;
 use super::driver::{Driver, End};
 use super::sessions::Here;
 use super::true_address::TrueClient;
 use super::turn::{Pending, Turn};
 use super::worker::Worker;
+use crate::address::ForwardPath;
+use crate::judge::Passage;
+use crate::smtp::{Answer, reply};
 
 /// Takes a session through its waits, until it is over or idle.
 pub(super) async fn go(worker: Rc<Worker>, place: usize, here: Here, pending: Pending) {
@@ -90,6 +92,7 @@ impl AwaySession<'_> {
             Pending::Command => self.command(driver).await,
             Pending::Flush => self.flush(driver).await,
             Pending::LastWords(end) => self.flush(driver).await.or(Some(end)),
+            Pending::Lookup => self.look_up(driver).await,
             Pending::Recipient(_) | Pending::Data => self.consult(driver, pending).await,
             Pending::Pump => self.pump(driver).await,
         }
@@ -115,6 +118,38 @@ impl AwaySession<'_> {
                 Turn::Over(end) | Turn::Needs(Pending::LastWords(end)) => Some(end),
                 Turn::Done | Turn::Needs(_) => None,
             },
+        }
+    }
+
+    /// Gets the directories' word, and the backend's where the recipient may pass.
+    async fn look_up(&mut self, driver: &mut Driver) -> Option<End> {
+        let judge = Arc::clone(&self.worker.shared.judge);
+        // As the session's own parser has taken it.
+        let recipient = format!("<{}>", driver.envelope.as_ref().map_or("", |envelope| envelope.recipient()));
+        let Ok((path, _)) = ForwardPath::parse(recipient.as_bytes(), true) else {
+            driver.tell(Answer::Refuse(reply::DIRECTORY_UNAVAILABLE));
+            return None;
+        };
+        let Some(said) = self.unless_blocked(judge.ask(&path)).await else { return Some(End::Blocked) };
+        self.worker.clock.read();
+        let judgement = judge.judge_told(&driver.facts(), &path, said);
+        match driver.heed(self.worker, &path, &judgement) {
+            Err(passage) => {
+                if let Some(envelope) = &mut driver.envelope {
+                    envelope.name_recipient(&path, matches!(passage, Passage::Route(_)));
+                }
+                self.consult(driver, Pending::Recipient(passage)).await
+            }
+            Ok(answer) => {
+                driver.tell(answer);
+                if !driver.blocked {
+                    return None;
+                }
+                // Its last words, if it takes them at once.
+                let replies = std::mem::take(&mut driver.replies);
+                let _ = driver.send(&self.stream, &replies, false);
+                Some(End::Blocked)
+            }
         }
     }
 
@@ -152,7 +187,7 @@ impl AwaySession<'_> {
             driver.abandon_delivery();
             return Some(End::Blocked);
         };
-        driver.answer_with(&word);
+        driver.tell(word.as_answer());
         None
     }
 
@@ -179,8 +214,8 @@ impl AwaySession<'_> {
 
 impl Driver {
     /// Gives the session its answer; the reply waits for the rest of its batch.
-    pub(super) fn answer_with(&mut self, word: &Word) {
-        self.session.handle_answer(&self.service, word.as_answer(), &mut self.replies, Instant::now());
+    pub(super) fn tell(&mut self, answer: Answer<'_>) {
+        self.session.handle_answer(&self.service, answer, &mut self.replies, Instant::now());
     }
 
     /// Drops the backend without a word.

@@ -160,7 +160,7 @@ impl AwaySession<'_> {
         };
         let end = MessageEnd::Answered { word: &word, recipients, took: message.began.elapsed() };
         self.report(driver, end, message);
-        driver.answer_with(&word);
+        driver.tell(word.as_answer());
         driver.end_message();
         true
     }

@@ -70,10 +70,17 @@ impl Envelope {
         self.require_tls = mail.require_tls;
     }
 
-    /// RCPT: the one recipient that is in question now. A domain of ours goes to the backend as A-labels, whatever it
-    /// was written in: the backend must not take for foreign what we took for ours.
+    /// RCPT: the one recipient that is in question now, with its parameters.
     pub(super) fn address_to(&mut self, rcpt: &RcptCommand<'_>, ours: bool) {
-        match rcpt.path {
+        self.name_recipient(&rcpt.path, ours);
+        set(&mut self.notify, rcpt.notify.unwrap_or_default());
+        set(&mut self.orcpt, rcpt.orcpt.unwrap_or_default());
+    }
+
+    /// Whom the backend is told. A domain of ours goes there as A-labels, whatever it was written in: the backend must
+    /// not take for foreign what we took for ours.
+    pub(super) fn name_recipient(&mut self, path: &ForwardPath<'_>, ours: bool) {
+        match path {
             ForwardPath::Postmaster => set(&mut self.recipient, "postmaster"),
             ForwardPath::Mailbox(Mailbox { local_part, domain: Domain::Name(name), .. })
                 if ours && !name.is_ascii() =>
@@ -84,8 +91,6 @@ impl Envelope {
             }
             ForwardPath::Mailbox(mailbox) => set(&mut self.recipient, mailbox.text),
         }
-        set(&mut self.notify, rcpt.notify.unwrap_or_default());
-        set(&mut self.orcpt, rcpt.orcpt.unwrap_or_default());
     }
 
     /// How the client introduced itself.

@@ -28,6 +28,8 @@ pub(super) enum Pending {
     Flush,
     /// The client to take our last words.
     LastWords(End),
+    /// A directory's word about the recipient in the envelope.
+    Lookup,
     /// The backend's word about a recipient that may pass.
     Recipient(Passage),
     /// The backend's word about DATA.
@@ -225,23 +227,14 @@ impl Driver {
             }
             Question::Reset => self.end_transaction(),
             Question::Rcpt(rcpt) => {
-                let judgement = worker.shared.judge.judge(&self.facts(), &rcpt.path);
-                return match judgement.outcome {
-                    Outcome::Pass(passage) => {
-                        let ours = matches!(passage, Passage::Route(_));
-                        self.envelope(worker).address_to(rcpt, ours);
-                        Err(Pending::Recipient(passage))
-                    }
-                    Outcome::Refuse(refusal, strike) => {
-                        self.note_refusal(worker, &rcpt.path, &judgement, strike);
-                        Ok(Answer::Refuse(refusal))
-                    }
-                    Outcome::Answer(answer) => {
-                        self.note_refusal(worker, &rcpt.path, &judgement, None);
-                        // Words that are not ours go the way of the backend's.
-                        Ok(Answer::Backend(BackendReply { code: answer.code, lines: answer.line.as_bytes() }))
-                    }
+                let Some(judgement) = worker.shared.judge.judge_now(&self.facts(), &rcpt.path) else {
+                    self.envelope(worker).address_to(rcpt, false);
+                    return Err(Pending::Lookup);
                 };
+                return self.heed(worker, &rcpt.path, &judgement).map_err(|passage| {
+                    self.envelope(worker).address_to(rcpt, matches!(passage, Passage::Route(_)));
+                    Pending::Recipient(passage)
+                });
             }
             Question::Data => return Err(Pending::Data),
             // Asked while data is pumped, and answered there.
@@ -258,6 +251,27 @@ impl Driver {
             Question::AuthCancelled => {}
         }
         Ok(Answer::Accept)
+    }
+
+    /// What the session is told of a recipient that may not pass, which is counted for what it is; or why it may.
+    pub(super) fn heed<'q>(
+        &mut self,
+        worker: &Worker,
+        path: &ForwardPath<'_>,
+        judgement: &Judgement<'q>,
+    ) -> Result<Answer<'q>, Passage> {
+        match judgement.outcome {
+            Outcome::Pass(passage) => Err(passage),
+            Outcome::Refuse(refusal, strike) => {
+                self.note_refusal(worker, path, judgement, strike);
+                Ok(Answer::Refuse(refusal))
+            }
+            Outcome::Answer(answer) => {
+                self.note_refusal(worker, path, judgement, None);
+                // Words that are not ours go the way of the backend's.
+                Ok(Answer::Backend(BackendReply { code: answer.code, lines: answer.line.as_bytes() }))
+            }
+        }
     }
 
     /// A recipient may not pass: tells of it, and counts what it is.

@@ -17,6 +17,7 @@ fields! {
     BACKEND = "backend", "a mail server behind, as the configuration names it";
     COUNT = "count", "how many, of what the message says";
     DECISION = "decision", "the relay decision";
+    DIRECTORY = "directory", "a directory of local recipients, as the setting names it";
     DISGUISED = "disguised", "the address that was found inside a forward-path";
     DURATION = "duration", "how long it took";
     ERROR = "error", "what went wrong";

@@ -213,6 +213,36 @@ label! {
 }
 
 label! {
+    /// The kinds of remote directories.
+    DirectoryKind {
+        /// Postfix's maps.
+        Socketmap = "socketmap",
+    }
+}
+
+label! {
+    /// What a remote directory said.
+    RemoteAnswer {
+        /// Yes.
+        Known = "known",
+        /// No.
+        Unknown = "unknown",
+        /// Nothing that could be used, or nothing in time.
+        CannotSay = "cannot_say",
+    }
+}
+
+label! {
+    /// What was remembered of a remote directory.
+    CachedAnswer {
+        /// Yes.
+        Known = "known",
+        /// No.
+        Unknown = "unknown",
+    }
+}
+
+label! {
     /// How something went.
     Outcome {
         /// Well.

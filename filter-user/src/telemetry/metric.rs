@@ -1,8 +1,8 @@
 //! The table of metrics: name, type, label and meaning of each. Counts nothing; see [`Metrics`](super::Metrics).
 
 use super::label::{
-    BackendFailure, Bound, HeaderRefusal, Label, MessageOutcome, Outcome, RecipientOutcome, SanctionKind,
-    SessionEnd, SessionRefusal, StrikeKind, TimeoutKind,
+    BackendFailure, Bound, CachedAnswer, DirectoryKind, HeaderRefusal, Label, MessageOutcome, Outcome,
+    RecipientOutcome, RemoteAnswer, SanctionKind, SessionEnd, SessionRefusal, StrikeKind, TimeoutKind,
 };
 
 /// How a metric moves.
@@ -100,6 +100,15 @@ metrics! {
         "Times that a backend failed; where no other could help, the client was told to try later");
     MAILBOX_RELOADS = counter_by::<Outcome>("relaygate_mailbox_reloads_total", "outcome", "Times that the mailbox file was read again");
     MAILBOXES = gauge("relaygate_mailboxes", "Entries of the mailbox file in force");
+    DIRECTORY_QUESTIONS = counter_by::<DirectoryKind>("relaygate_directory_questions_total", "kind",
+        "Times that a remote directory was asked");
+    DIRECTORY_MICROSECONDS = counter_by::<DirectoryKind>("relaygate_directory_microseconds_total", "kind",
+        "Time that remote directories took for their answers in all, in microseconds");
+    DIRECTORY_ANSWERS = counter_by::<RemoteAnswer>("relaygate_directory_answers_total", "answer", "What remote directories said");
+    DIRECTORY_FAILURES = counter_by::<DirectoryKind>("relaygate_directory_failures_total", "kind",
+        "Times that a remote directory could not say; the client was told to try later");
+    DIRECTORY_CACHE_HITS = counter_by::<CachedAnswer>("relaygate_directory_cache_hits_total", "answer",
+        "Answers that were remembered, so that no remote directory was asked");
     REFUSALS_SUMMED = counter("relaygate_refusals_summed_total", "Refusals that were logged in a summary only");
     KERNEL_PACKETS = Metric {
         name: "relaygate_kernel_packets_total",

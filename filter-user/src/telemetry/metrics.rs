@@ -8,8 +8,8 @@ pub use ::metrics::Gauge;
 use ::metrics::Counter;
 
 use super::label::{
-    BackendFailure, Bound, HeaderRefusal, Label, MessageOutcome, Outcome, RecipientOutcome, SanctionKind,
-    SessionEnd, SessionRefusal, StrikeKind, TimeoutKind,
+    BackendFailure, Bound, CachedAnswer, DirectoryKind, HeaderRefusal, Label, MessageOutcome, Outcome,
+    RecipientOutcome, RemoteAnswer, SanctionKind, SessionEnd, SessionRefusal, StrikeKind, TimeoutKind,
 };
 use super::metric::{self, Metric};
 
@@ -84,6 +84,16 @@ pub struct Metrics {
     pub mailbox_reloads: CounterBy<Outcome>,
     /// See [`metric::MAILBOXES`].
     pub mailboxes: Gauge,
+    /// See [`metric::DIRECTORY_QUESTIONS`].
+    pub directory_questions: CounterBy<DirectoryKind>,
+    /// See [`metric::DIRECTORY_MICROSECONDS`].
+    pub directory_microseconds: CounterBy<DirectoryKind>,
+    /// See [`metric::DIRECTORY_ANSWERS`].
+    pub directory_answers: CounterBy<RemoteAnswer>,
+    /// See [`metric::DIRECTORY_FAILURES`].
+    pub directory_failures: CounterBy<DirectoryKind>,
+    /// See [`metric::DIRECTORY_CACHE_HITS`].
+    pub directory_cache_hits: CounterBy<CachedAnswer>,
     /// See [`metric::REFUSALS_SUMMED`].
     pub refusals_summed: Counter,
     /// See [`metric::KERNEL_NOT_HELD`].
@@ -122,6 +132,11 @@ impl Metrics {
             backend_failures: CounterBy::new(&metric::BACKEND_FAILURES),
             mailbox_reloads: CounterBy::new(&metric::MAILBOX_RELOADS),
             mailboxes: gauge(&metric::MAILBOXES),
+            directory_questions: CounterBy::new(&metric::DIRECTORY_QUESTIONS),
+            directory_microseconds: CounterBy::new(&metric::DIRECTORY_MICROSECONDS),
+            directory_answers: CounterBy::new(&metric::DIRECTORY_ANSWERS),
+            directory_failures: CounterBy::new(&metric::DIRECTORY_FAILURES),
+            directory_cache_hits: CounterBy::new(&metric::DIRECTORY_CACHE_HITS),
             refusals_summed: counter(&metric::REFUSALS_SUMMED),
             kernel_not_held: counter(&metric::KERNEL_NOT_HELD),
             kernel_runs: counter(&metric::KERNEL_RUNS),

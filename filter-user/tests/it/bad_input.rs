@@ -85,7 +85,7 @@ fn a_malformed_mailbox_file_at_reload_leaves_the_old_one_in_force() {
 
     file(folder.path(), "mailboxes", "newcomer\n");
     daemon.signal(Signal::SIGHUP);
-    daemon.logged("mailbox file reloaded");
+    daemon.logged("directories reloaded");
     assert_eq!((answer("user"), answer("newcomer")), ("550".into(), "250".into()));
 }
 

@@ -11,6 +11,7 @@ mod daemon;
 mod decisions;
 mod demo;
 mod dialogue;
+mod directories;
 mod dovecot;
 mod failover;
 mod listeners;

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use zeroize::Zeroizing;
 
 use super::protocol::{self, Line, LineError, MAX_LINE, Reply};
-use crate::config::DovecotAddress;
+use crate::config::StreamAddress;
 use crate::telemetry::field;
 
 /// How long after a failure the next attempt is made.
@@ -31,18 +31,18 @@ pub(super) enum Order {
 #[derive(Debug, thiserror::Error)]
 enum LinkError {
     #[error("cannot connect to Dovecot at {address}: {source}; check that its service auth listens there")]
-    Unreachable { address: DovecotAddress, source: io::Error },
+    Unreachable { address: StreamAddress, source: io::Error },
     #[error("Dovecot at {address} has closed the connection")]
-    Closed { address: DovecotAddress },
+    Closed { address: StreamAddress },
     #[error("Dovecot at {address} took longer than {after:?}")]
-    TimedOut { address: DovecotAddress, after: Duration },
+    TimedOut { address: StreamAddress, after: Duration },
     #[error(transparent)]
     Line(#[from] LineError),
 }
 
 /// Keeps a connection for as long as anybody may want it.
 pub(super) async fn keep(
-    address: DovecotAddress,
+    address: StreamAddress,
     within: Duration,
     mut orders: mpsc::Receiver<Order>,
     offered: Arc<ArcSwap<Vec<String>>>,
@@ -80,7 +80,7 @@ trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 struct Link {
-    address: DovecotAddress,
+    address: StreamAddress,
     stream: Box<dyn Stream>,
     received: Vec<u8>,
     mechanisms: Vec<String>,
@@ -91,11 +91,11 @@ struct Link {
 }
 
 impl Link {
-    async fn connect(address: &DovecotAddress) -> Result<Self, LinkError> {
+    async fn connect(address: &StreamAddress) -> Result<Self, LinkError> {
         let unreachable = |source| LinkError::Unreachable { address: address.clone(), source };
         let mut stream: Box<dyn Stream> = match address {
-            DovecotAddress::Unix(path) => Box::new(UnixStream::connect(path).await.map_err(unreachable)?),
-            DovecotAddress::Inet { host, port } => {
+            StreamAddress::Unix(path) => Box::new(UnixStream::connect(path).await.map_err(unreachable)?),
+            StreamAddress::Inet { host, port } => {
                 Box::new(TcpStream::connect((host.as_str(), *port)).await.map_err(unreachable)?)
             }
         };

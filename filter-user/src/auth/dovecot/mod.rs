@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::facts::ExchangeFacts;
-use crate::config::DovecotAddress;
+use crate::config::StreamAddress;
 use link::Order;
 use protocol::Reply;
 
@@ -47,7 +47,7 @@ pub(super) struct Dovecot {
 
 impl Dovecot {
     /// Begins to talk to it.
-    pub(super) fn start(address: DovecotAddress, within: Duration, runtime: &Handle) -> Self {
+    pub(super) fn start(address: StreamAddress, within: Duration, runtime: &Handle) -> Self {
         let (orders, taken) = mpsc::channel(QUEUE);
         let offered = Arc::new(ArcSwap::from_pointee(Vec::new()));
         runtime.spawn(link::keep(address, within, taken, Arc::clone(&offered)));

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::{Backend, Kind};
-use crate::config::BackendAddress;
-use crate::config::auth::{AuthBackend, DovecotAddress};
+use super::Kind;
+use crate::config::auth::AuthBackend;
+use crate::config::stream_address::StreamAddress;
 
 /// One that knows logins.
 #[derive(Debug)]
@@ -17,16 +17,7 @@ impl Kind for Knower {
         let path = |path: &str| (!path.is_empty()).then(|| PathBuf::from(path));
         match text.split_once(':')? {
             ("file", file) => path(file).map(AuthBackend::File),
-            ("dovecot", address) => match address.split_once(':')? {
-                ("unix", socket) => path(socket).map(|path| AuthBackend::Dovecot(DovecotAddress::Unix(path))),
-                ("inet", place) => match Backend.parse(place)? {
-                    BackendAddress::Host { host, port } => {
-                        Some(AuthBackend::Dovecot(DovecotAddress::Inet { host, port }))
-                    }
-                    BackendAddress::Sink => None,
-                },
-                _ => None,
-            },
+            ("dovecot", address) => StreamAddress::parse(address).map(AuthBackend::Dovecot),
             ("backend", "") => Some(AuthBackend::PassThrough),
             _ => None,
         }

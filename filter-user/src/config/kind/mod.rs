@@ -2,6 +2,7 @@
 //! no source.
 
 mod auth;
+mod directory;
 mod item;
 mod listener;
 mod place;
@@ -11,6 +12,7 @@ mod route;
 mod word;
 
 pub use auth::{Knower, MechanismName};
+pub use directory::{Delimiters, Directory};
 pub use item::Item;
 pub use listener::Listener;
 pub use place::{Backend, DomainName, Endpoint, Network};

@@ -35,6 +35,7 @@ mod authentication;
 mod backend;
 mod bounds;
 mod clients;
+mod directories;
 mod logs;
 mod relaying;
 mod sanctions;
@@ -44,6 +45,7 @@ pub use authentication::*;
 pub use backend::*;
 pub use bounds::*;
 pub use clients::*;
+pub use directories::*;
 pub use logs::*;
 pub use relaying::*;
 pub use sanctions::*;
@@ -56,6 +58,7 @@ pub static TABLE: LazyLock<Vec<&'static dyn AnySetting>> = LazyLock::new(|| {
         backend::ROWS,
         relaying::ROWS,
         authentication::ROWS,
+        directories::ROWS,
         sanctions::ROWS,
         bounds::ROWS,
         timeouts::ROWS,
@@ -113,6 +116,8 @@ mod tests {
         "file:/etc/relaygate/passwords",
         "/dev/null",
         "alice alice@other.example",
+        "+",
+        "file:/etc/relaygate/more",
     ];
 
     fn command() -> Command {

@@ -6,8 +6,6 @@ use crate::config::setting::DefaultValue::{Is, Nothing};
 settings! { "Relay decision":
     LOCAL_DOMAIN: DomainName = "local-domain" many, Nothing, DomainName,
         "A domain whose mailboxes are here. Mail to it is routed; mail to any other is relayed.";
-    MAILBOXES: File = "mailboxes", Nothing, File,
-        "The mailbox file: one address or local-part a line, `@domain` for all of a domain, `#` for comments. Read again at SIGHUP. Without it the backend's own answer to RCPT decides.";
     LOCAL_PART_CASE_SENSITIVE: Truth = "local-part-case-sensitive", Is("false"), Truth,
         "Whether local-parts that differ by case are different mailboxes.";
     REROUTE: Truth = "reroute", Is("true"), Truth,

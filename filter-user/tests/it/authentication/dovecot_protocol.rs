@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use filter_user::auth::{Authenticator, Exchange, ExchangeFacts, Step};
-use filter_user::config::{AuthBackend, AuthSettings, DovecotAddress};
+use filter_user::config::{AuthBackend, AuthSettings, StreamAddress};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::daemon::eventually;
@@ -16,7 +16,7 @@ struct Asking {
 }
 
 impl Asking {
-    fn of(address: DovecotAddress) -> Self {
+    fn of(address: StreamAddress) -> Self {
         let mechanisms =
             ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "OAUTHBEARER", "XOAUTH2", "PLAIN", "LOGIN", "ANONYMOUS"];
         let settings = AuthSettings {
@@ -87,8 +87,8 @@ const WRONG: &str = "\0user\0wrong";
 #[test]
 fn each_mechanism_of_dovecot_proves_and_refuses() {
     let dovecot = Dovecot::start();
-    let by_socket = Asking::of(DovecotAddress::Unix(dovecot.socket()));
-    let by_port = Asking::of(DovecotAddress::Inet { host: "127.0.0.1".to_owned(), port: dovecot.port });
+    let by_socket = Asking::of(StreamAddress::Unix(dovecot.socket()));
+    let by_port = Asking::of(StreamAddress::Inet { host: "127.0.0.1".to_owned(), port: dovecot.port });
     for asking in [&by_socket, &by_port] {
         let offered = asking.authenticator.mechanisms(true);
         assert_eq!(offered, ["SCRAM-SHA-256", "OAUTHBEARER", "XOAUTH2", "PLAIN", "LOGIN"]);
@@ -117,7 +117,7 @@ fn each_mechanism_of_dovecot_proves_and_refuses() {
 #[test]
 fn a_restart_ends_what_was_under_way_and_nothing_else() {
     let mut dovecot = Dovecot::start();
-    let asking = Asking::of(DovecotAddress::Unix(dovecot.socket()));
+    let asking = Asking::of(StreamAddress::Unix(dovecot.socket()));
     let mut under_way = asking.begin("SCRAM-SHA-256");
     assert_eq!(asking.step(&mut under_way, Some("n,,n=user,r=nonce")), "challenge");
     dovecot.stop();
@@ -132,7 +132,7 @@ fn a_restart_ends_what_was_under_way_and_nothing_else() {
 #[test]
 fn an_exchange_of_an_earlier_dovecot_is_none_of_the_next() {
     let mut dovecot = Dovecot::start();
-    let asking = Asking::of(DovecotAddress::Unix(dovecot.socket()));
+    let asking = Asking::of(StreamAddress::Unix(dovecot.socket()));
     let mut earlier = asking.begin("SCRAM-SHA-256");
     assert_eq!(asking.step(&mut earlier, Some("n,,n=user,r=nonce")), "challenge");
     dovecot.stop();
@@ -144,7 +144,7 @@ fn an_exchange_of_an_earlier_dovecot_is_none_of_the_next() {
 #[test]
 fn many_exchanges_share_the_connection_and_one_that_is_dropped_disturbs_nobody() {
     let dovecot = Dovecot::start();
-    let asking = Asking::of(DovecotAddress::Unix(dovecot.socket()));
+    let asking = Asking::of(StreamAddress::Unix(dovecot.socket()));
     let mut begun: Vec<Exchange> = (0..50).map(|_| asking.begin("SCRAM-SHA-256")).collect();
     for exchange in &mut begun {
         assert_eq!(asking.step(exchange, Some("n,,n=user,r=nonce")), "challenge");
@@ -168,7 +168,7 @@ fn what_is_no_dovecot_makes_nobody_known() {
         let server =
             std::thread::spawn(move || listener.accept().unwrap().0.write_all(said.as_bytes()).unwrap());
         let settings = AuthSettings {
-            backends: vec![AuthBackend::Dovecot(DovecotAddress::Unix(path))],
+            backends: vec![AuthBackend::Dovecot(StreamAddress::Unix(path))],
             mechanisms: vec!["PLAIN".to_owned()],
             without_tls: Vec::new(),
             failure_delay: Duration::ZERO,

@@ -126,7 +126,7 @@ impl Scene {
             "unknown" => DirectoryAnswer::Unknown,
             "unavailable" => DirectoryAnswer::Unavailable,
             "none" => DirectoryAnswer::NotAsked,
-            "file" => self.directory.answer(mailbox),
+            "file" => self.directory.answer_now(mailbox).expect("a file answers at once"),
             other => panic!("no such directory: {other}"),
         };
         let placement = self.policy.place(&path);

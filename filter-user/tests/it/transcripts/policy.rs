@@ -52,7 +52,7 @@ impl Judge {
         let placement = self.policy.place(&rcpt.path);
         let said = match placement.asks_directory() {
             Some(_) if self.away => DirectoryAnswer::Unavailable,
-            Some(mailbox) => self.directory.answer(&mailbox),
+            Some(mailbox) => self.directory.answer_now(&mailbox).expect("a file answers at once"),
             None => DirectoryAnswer::NotAsked,
         };
         let facts = Facts::of_connection(self.client, None);
