@@ -9,11 +9,13 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use filter_user::config::Config;
+use filter_user::config::{ClientAddress, Config, HostPort};
 use filter_user::judge::Judge;
 use filter_user::lookup::Directories;
 use filter_user::peers::LocalEnforcer;
-use filter_user::proxy::{ClientTls, Listening, ProxySettings, Shared, Workers};
+use filter_user::proxy::{
+    ClientTls, DestinationHosts, DestinationSettings, Listening, OwnListeners, ProxySettings, Shared, Workers,
+};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -51,7 +53,14 @@ fn serve(mailboxes: &std::path::Path) -> (Workers, Arc<Shared>, SocketAddr) {
     let listening = Listening::bind(&config.listen, config.workers).unwrap();
     let address = listening.addresses()[0];
     let enforcer = Arc::new(LocalEnforcer::new(config.limit_rate, config.max_peers));
-    let settings = ProxySettings::new(&config, vec![("127.0.0.1".to_owned(), 1)], ClientTls::default());
+    let nowhere = DestinationSettings {
+        hosts: DestinationHosts::Listed(vec![HostPort { host: "127.0.0.1".to_owned(), port: 1 }]),
+        inbound: true,
+        client_address: ClientAddress::None,
+        tls: ClientTls::default(),
+        credentials: None,
+    };
+    let settings = ProxySettings::new(&config, vec![nowhere], OwnListeners::default());
     let directories = Directories::from_file(mailboxes, &config.local_domains, false).unwrap();
     let judge = Arc::new(Judge::new(&config, Arc::new(directories), enforcer));
     let shared = Arc::new(Shared::new(&config, settings, judge));

@@ -62,7 +62,7 @@ const MAY_IMPORT: [(&str, &[&str]); 14] = [
 ];
 
 /// Crates that one part alone knows.
-const ONLY_IN: [(&str, &[&str]); 25] = [
+const ONLY_IN: [(&str, &[&str]); 26] = [
     ("argon2", &["filter-user/src/auth/"]),
     ("aya", &["filter-user/src/kernel/", "filter-common/src/pod.rs"]),
     ("aya_ebpf", &["filter-ebpf/src/"]),
@@ -74,6 +74,7 @@ const ONLY_IN: [(&str, &[&str]); 25] = [
     ("clap_complete", &["filter-user/src/cli/"]),
     ("clap_mangen", &["filter-user/src/cli/"]),
     ("comfy_table", &["filter-user/src/cli/"]),
+    ("hickory_resolver", &["filter-user/src/proxy/destination/"]),
     ("indicatif", &["filter-user/src/cli/"]),
     ("ldap3", &["filter-user/src/lookup/"]),
     ("metrics", &["filter-user/src/telemetry/"]),

@@ -7,11 +7,12 @@ use anyhow::Context;
 use clap::ArgMatches;
 
 use super::descriptors;
+use super::destinations;
 use super::exit_codes::UsageError;
 use crate::auth::{PasswordFile, PasswordFileError, password_file};
 use crate::config::{Config, Effective, Origin};
 use crate::lookup::Directories;
-use crate::proxy::{ClientTls, TlsError};
+use crate::proxy::{ClientTls, OwnListeners, TlsError};
 
 /// Checks, and prints what would run.
 pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
@@ -21,7 +22,8 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     for interface in &config.interfaces {
         check_interface(interface)?;
     }
-    backend_tls(&config)?;
+    let listen: Vec<_> = config.listen.iter().map(|listen| listen.address).collect();
+    destinations::check(&config, &OwnListeners::new(&listen, &config.own_addresses))?;
     let logins = config.auth.password_files().map(|path| Ok((path, PasswordFile::load(path)?.len())));
     let logins = logins.collect::<Result<Vec<_>, PasswordFileError>>()?;
     let mut out = std::io::stdout().lock();

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use crate::auth::PasswordFileError;
 use crate::config::ConfigError;
 use crate::lookup::DirectoryError;
-use crate::proxy::TlsError;
+use crate::proxy::{CredentialsError, TlsError};
 
 /// It failed while it ran.
 pub const FAILED: u8 = 1;
@@ -42,6 +42,7 @@ pub fn of(error: &anyhow::Error) -> u8 {
             || cause.is::<DirectoryError>()
             || cause.is::<PasswordFileError>()
             || cause.is::<TlsError>()
+            || cause.is::<CredentialsError>()
             || cause.is::<UsageError>()
     });
     // Who closes our output early, as `head` does, has seen enough.

@@ -3,6 +3,7 @@
 pub mod check;
 pub mod demo;
 mod descriptors;
+mod destinations;
 mod enforcement;
 pub mod exit_codes;
 pub mod explain;

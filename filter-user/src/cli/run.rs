@@ -12,16 +12,16 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::descriptors;
-use super::sink;
+use super::destinations;
 use super::{
-    check::{backend_tls, check_interface, warnings},
+    check::{check_interface, warnings},
     enforcement::Enforcement,
 };
-use crate::config::{BackendAddress, BackendSettings, ClientAddress, Config};
+use crate::config::Config;
 use crate::control::metrics_page;
 use crate::judge::Judge;
 use crate::lookup::Directories;
-use crate::proxy::{HostAndPort, Listening, ProxySettings, Shared, Workers, boot_now, may_be_transparent};
+use crate::proxy::{Listening, OwnListeners, ProxySettings, Shared, Workers, boot_now};
 use crate::telemetry::label::Outcome;
 use crate::telemetry::{Metrics, field, log};
 
@@ -56,10 +56,10 @@ fn serve(mut config: Config) -> anyhow::Result<ExitCode> {
     let addresses = listening.addresses().to_vec();
     config.set_bound(&addresses);
     let enforcement = Enforcement::start(&config, &addresses);
-    if config.backend.client_address == ClientAddress::Transparent {
-        may_be_transparent()?;
-    }
-    let settings = ProxySettings::new(&config, backend_hosts(&config.backend)?, backend_tls(&config)?);
+    let own_listeners = OwnListeners::new(&addresses, &config.own_addresses);
+    destinations::check(&config, &own_listeners)?;
+    let destinations = destinations::build(&config, runtime.handle())?;
+    let settings = ProxySettings::new(&config, destinations, own_listeners);
     let judge = Arc::new(Judge::new(&config, directories, enforcement.enforcer()));
     let shared = Arc::new(Shared::new(&config, settings, judge));
     let daemon = Daemon {
@@ -72,18 +72,6 @@ fn serve(mut config: Config) -> anyhow::Result<ExitCode> {
     // Who asks twice to stop does not wait for what the first time was waited for.
     runtime.shutdown_background();
     ended
-}
-
-/// The hosts of the default backend; a built-in one is started.
-fn backend_hosts(backend: &BackendSettings) -> anyhow::Result<Vec<HostAndPort>> {
-    let host = |address: &BackendAddress| match address {
-        BackendAddress::Host { host, port } => Ok((host.clone(), *port)),
-        BackendAddress::Sink => {
-            let address = sink::start()?;
-            Ok((address.ip().to_string(), address.port()))
-        }
-    };
-    backend.hosts.iter().map(host).collect()
 }
 
 /// What the main thread looks after while the workers serve.

@@ -45,6 +45,8 @@ pub struct Config {
     pub routing: Routing,
     /// Who the local recipients are.
     pub directories: DirectorySettings,
+    /// Who is asked for mail hosts, in place of the system's servers. `--dns-server`
+    pub dns_servers: Vec<SocketAddr>,
     /// Local-parts differ by case. `--local-part-case-sensitive`
     pub local_part_case_sensitive: bool,
     /// Who may relay.

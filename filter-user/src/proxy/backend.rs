@@ -10,6 +10,7 @@ use super::backend_error::BackendError;
 use super::capabilities::Capabilities;
 use super::destination::{DestinationSettings, Host};
 use super::dial;
+use super::own_listeners::OwnListeners;
 use super::reply_reader::{GarbledReply, OwnedReply, take_reply};
 use super::tls::{ClientTls, ServerStream};
 use super::true_address::TrueClient;
@@ -23,6 +24,8 @@ const READ: usize = 4096;
 pub struct BackendSettings {
     /// Our name towards them.
     pub hostname: String,
+    /// Where no backend can be.
+    pub own_listeners: OwnListeners,
     /// For the connection and the banner.
     pub dial_timeout: Duration,
     /// For each reply before the message.
@@ -127,6 +130,11 @@ impl Backend {
         }
     }
 
+    /// Whether nobody between us can listen.
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.stream.is_encrypted()
+    }
+
     /// Says goodbye without waiting.
     pub(super) fn quit(self) {
         self.stream.leave(b"QUIT\r\n");
@@ -173,7 +181,7 @@ impl Backend {
         let how = way.client_address;
         let as_client = client.filter(|_| how == ClientAddress::Transparent);
         let from = as_client.map(|client| client.address.ip().to_canonical());
-        let stream = ServerStream::new(dial::connect(host, from, settings.dial_timeout).await?);
+        let stream = ServerStream::new(dial::connect(host, from, settings).await?);
         let mut backend =
             Self { stream, received: Vec::new(), capabilities: Capabilities::default(), dirty: false };
         if how == ClientAddress::Proxy {
@@ -191,6 +199,9 @@ impl Backend {
         backend.hello(name, settings).await?;
         if backend.encrypt(host, settings, tls).await? {
             backend.hello(name, settings).await?;
+        }
+        if let (Some(_), Some(credentials)) = (client, &way.credentials) {
+            backend.log_in(host, credentials, settings).await?;
         }
         Ok(backend)
     }

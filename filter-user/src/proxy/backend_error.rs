@@ -1,9 +1,10 @@
-//! What can go wrong with a backend, and what the client is told then: always to try later, for nothing was taken.
+//! What can go wrong with a backend, and what the client is told then: nearly always to try later, for nothing was taken.
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use super::destination::MailExchangeError;
 use super::reply_reader::GarbledReply;
 use crate::smtp::{Reply, reply};
 
@@ -21,6 +22,17 @@ pub enum BackendError {
     /// There is nothing to connect to.
     #[error("the destination has no host")]
     NoHost,
+    /// Its mail hosts cannot be found.
+    #[error(transparent)]
+    NoExchange(#[from] MailExchangeError),
+    /// It is where we listen.
+    #[error("the backend {host} is relaygate itself, at {address}: mail would go round in circles")]
+    Ourselves {
+        /// Which.
+        host: String,
+        /// Where.
+        address: SocketAddr,
+    },
     /// No connection.
     #[error("cannot connect to the backend {host}: {source}")]
     Unavailable {
@@ -85,6 +97,12 @@ pub enum BackendError {
         /// Why.
         source: io::Error,
     },
+    /// It knows no way to authenticate that we do.
+    #[error("the backend {host} offers neither AUTH PLAIN nor AUTH LOGIN, and credentials= asks for one")]
+    NoMechanism {
+        /// Which.
+        host: String,
+    },
     /// It wants none of it: its banner, or its answer to EHLO or XCLIENT, was a refusal.
     #[error("the backend refused {what}: {summary}")]
     Refused {
@@ -100,13 +118,17 @@ impl BackendError {
     #[must_use]
     pub fn reply(&self) -> Reply {
         match self {
+            Self::NoExchange(MailExchangeError::TakesNoMail(_)) => reply::DOMAIN_TAKES_NO_MAIL,
             Self::NoHost
+            | Self::NoExchange(_)
+            | Self::Ourselves { .. }
             | Self::Unresolved { .. }
             | Self::Unavailable { .. }
             | Self::NotTransparent { .. }
             | Self::OtherFamily { .. }
             | Self::Unencrypted { .. }
             | Self::Tls { .. }
+            | Self::NoMechanism { .. }
             | Self::Refused { .. } => reply::BACKEND_UNAVAILABLE,
             Self::TimedOut { .. } => reply::BACKEND_TIMED_OUT,
             Self::Lost { .. } => reply::BACKEND_LOST,

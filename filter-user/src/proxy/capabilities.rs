@@ -22,6 +22,8 @@ pub(super) struct Capabilities {
     pub size: Option<Option<u64>>,
     /// STARTTLS (RFC 3207).
     pub starttls: bool,
+    /// The mechanisms of AUTH (RFC 4954), upper case; empty where it is not offered.
+    pub auth: Vec<String>,
     /// The attributes of XCLIENT, upper case; empty where it is not offered.
     pub xclient: Vec<String>,
 }
@@ -45,6 +47,7 @@ impl Capabilities {
                         words.next().and_then(|octets| octets.parse().ok()).filter(|&octets| octets > 0),
                     );
                 }
+                "AUTH" => found.auth = words.map(str::to_ascii_uppercase).collect(),
                 "XCLIENT" => found.xclient = words.map(str::to_ascii_uppercase).collect(),
                 _ => {}
             }
@@ -66,6 +69,7 @@ impl Capabilities {
             dsn: self.dsn && other.dsn,
             starttls: self.starttls && other.starttls,
             size: bound.map_or(self.size.and(other.size), |bound| Some(Some(bound))),
+            auth: self.auth.iter().filter(|name| other.auth.contains(name)).cloned().collect(),
             xclient: self.xclient.iter().filter(|name| other.takes(name)).cloned().collect(),
         }
     }

@@ -53,6 +53,8 @@ pub(super) struct Dials {
 #[derive(Debug, Default)]
 pub(super) struct Delivery {
     backend: Option<Backend>,
+    /// The number of the destination that the connection and the transaction are of.
+    destination: usize,
     /// The backend has accepted MAIL, and nothing has ended the transaction since.
     open: bool,
     /// The backend is gone for the rest of this transaction, and what every further question about it is told.
@@ -91,12 +93,21 @@ impl Delivery {
     /// Asks about the recipient in the envelope, after all that must come before it.
     pub(super) async fn recipient(
         &mut self,
-        _passage: Passage,
+        passage: Passage,
         envelope: &Envelope,
         client: &TrueClient<'_>,
         settings: &BackendSettings,
         destinations: &Destinations,
     ) -> Word {
+        let wanted = destination_of(passage);
+        if wanted != self.destination {
+            if self.recipients > 0 {
+                return Word::Ours(reply::ANOTHER_DESTINATION, None);
+            }
+            // Nobody was accepted yet, so nobody has chosen: what was begun elsewhere is given up.
+            self.leave();
+            self.destination = wanted;
+        }
         if let Some(reply) = self.lost {
             return Word::Ours(reply, None);
         }
@@ -170,6 +181,14 @@ impl Delivery {
         }
     }
 
+    /// Takes leave of the backend and forgets what was begun there, but how much was dialled.
+    fn leave(&mut self) {
+        if let Some(backend) = self.backend.take() {
+            backend.quit();
+        }
+        (self.open, self.lost) = (false, None);
+    }
+
     async fn first_recipient(
         &mut self,
         envelope: &Envelope,
@@ -201,8 +220,8 @@ impl Delivery {
         settings: &BackendSettings,
         destinations: &Destinations,
     ) -> Result<Word, BackendError> {
-        let destination = destinations.get(0);
-        let hosts = destination.by_preference();
+        let destination = destinations.get(self.destination);
+        let hosts = destination.find_hosts(settings).await?;
         let mut failures = Vec::new();
         for (at, host) in hosts.iter().enumerate() {
             let is_last = at + 1 == hosts.len();
@@ -305,6 +324,16 @@ impl Delivery {
         self.open = false;
         word
     }
+}
+
+/// The number of the destination that a recipient is to be handed to.
+fn destination_of(passage: Passage) -> usize {
+    let number = match passage {
+        Passage::Route(backend) => backend.0,
+        Passage::Relay(_, Some(route)) => route.0,
+        Passage::Relay(_, None) => 0,
+    };
+    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 /// An answer to MAIL or RCPT is yes or no; anything else is none.

@@ -3,12 +3,12 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::time::{Instant, timeout_at};
 
+use super::backend::BackendSettings;
 use super::backend_error::BackendError;
 use super::destination::Host;
 
@@ -16,15 +16,19 @@ use super::destination::Host;
 pub(super) async fn connect(
     host: &Host,
     from: Option<IpAddr>,
-    within: Duration,
+    settings: &BackendSettings,
 ) -> Result<TcpStream, BackendError> {
+    let within = settings.dial_timeout;
     let until = Instant::now() + within;
     let timed_out = || BackendError::TimedOut { what: "the connection", after: within };
-    let mut addresses = match timeout_at(until, lookup_host((host.name.as_str(), host.port))).await {
-        Ok(Ok(addresses)) => addresses.collect::<Vec<SocketAddr>>(),
+    let mut addresses = match timeout_at(until, addresses_of(host)).await {
+        Ok(Ok(addresses)) => addresses,
         Ok(Err(source)) => return Err(BackendError::Unresolved { host: host.name.clone(), source }),
         Err(_) => return Err(timed_out()),
     };
+    if let Some(&address) = addresses.iter().find(|address| settings.own_listeners.include(**address)) {
+        return Err(BackendError::Ourselves { host: host.to_string(), address });
+    }
     if let Some(client) = from {
         addresses.retain(|address| address.is_ipv4() == client.is_ipv4());
         if addresses.is_empty() {
@@ -54,6 +58,14 @@ pub fn may_be_transparent() -> Result<(), BackendError> {
     let allowed = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))
         .and_then(|socket| socket.set_ip_transparent_v4(true));
     allowed.map_err(|source| BackendError::NotTransparent { source })
+}
+
+/// Those that were found with its name, else those that the system finds.
+async fn addresses_of(host: &Host) -> io::Result<Vec<SocketAddr>> {
+    if host.addresses.is_empty() {
+        return lookup_host((host.name.as_str(), host.port)).await.map(Iterator::collect);
+    }
+    Ok(host.addresses.iter().map(|address| SocketAddr::new(*address, host.port)).collect())
 }
 
 enum Failure {

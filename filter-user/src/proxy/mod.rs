@@ -5,6 +5,7 @@ mod acceptor;
 mod away;
 mod backend;
 mod backend_error;
+mod backend_login;
 mod capabilities;
 mod clock;
 mod data_pump;
@@ -19,6 +20,7 @@ mod introduction;
 mod listener;
 mod mailbox;
 mod offer;
+mod own_listeners;
 mod proxy_header;
 mod reply_reader;
 mod report;
@@ -35,9 +37,13 @@ mod workers;
 pub use backend::BackendSettings;
 pub use backend_error::BackendError;
 pub use clock::boot_now;
-pub use destination::{DestinationSettings, Destinations, HostAndPort};
+pub use destination::{
+    Credentials, CredentialsError, DestinationHosts, DestinationSettings, Destinations, MailExchangeError,
+    MailExchanges,
+};
 pub use dial::may_be_transparent;
 pub use listener::ListenError;
+pub use own_listeners::OwnListeners;
 pub use shared::{ProxySettings, Shared};
 pub use tls::{ClientTls, TlsError};
 pub use workers::{Listening, Workers};

@@ -8,9 +8,9 @@ use std::time::Duration;
 use filter_common::PeerKey;
 
 use super::backend::BackendSettings;
-use super::destination::{DestinationSettings, Destinations, HostAndPort};
+use super::destination::{DestinationSettings, Destinations};
 use super::mailbox::{Address, Signal};
-use super::tls::ClientTls;
+use super::own_listeners::OwnListeners;
 use crate::config::{Config, TrueAddress};
 use crate::judge::Judge;
 use crate::peers::OpenSessions;
@@ -61,9 +61,9 @@ pub struct Shared {
 }
 
 impl ProxySettings {
-    /// The proxy's part of a configuration; the backend's hosts apart, because a built-in one has an address by now.
+    /// The proxy's part of a configuration; apart what had to be looked up or started: where mail goes, and where we listen.
     #[must_use]
-    pub fn new(config: &Config, backend_hosts: Vec<HostAndPort>, backend_tls: ClientTls) -> Self {
+    pub fn new(config: &Config, destinations: Vec<DestinationSettings>, own_listeners: OwnListeners) -> Self {
         Self {
             hostname: config.hostname.clone(),
             limits: config.smtp_limits(),
@@ -74,16 +74,13 @@ impl ProxySettings {
             max_sessions: config.max_sessions,
             backend: Arc::new(BackendSettings {
                 hostname: config.hostname.clone(),
+                own_listeners,
                 dial_timeout: config.backend.dial_timeout,
                 reply_timeout: config.backend.reply_timeout,
                 final_timeout: config.backend.final_timeout,
             }),
-            destinations: vec![DestinationSettings {
-                hosts: backend_hosts,
-                client_address: config.backend.client_address,
-                tls: backend_tls,
-            }],
             true_address: config.true_address.clone(),
+            destinations,
             local_matters: !config.policy_settings().internal_addresses.is_empty(),
             log_refusals: config.log_refusals,
         }

@@ -144,6 +144,8 @@ replies! {
     BACKEND_TIMED_OUT "451 4.4.1 mail server does not answer, try again later", "The backend kept silent.";
     BACKEND_LOST "451 4.4.2 mail server was lost, try again later", "The backend's connection ended in the middle of a transaction.";
     BACKEND_GARBLED "451 4.4.0 mail server does not speak SMTP, try again later", "The backend said something that is no reply.";
+    ANOTHER_DESTINATION "451 4.5.3 recipient is of another mail server than those before it, send it by itself", "The first accepted recipient has chosen where the message goes.";
+    DOMAIN_TAKES_NO_MAIL "556 5.1.10 domain takes no mail", "The mail hosts of a domain are looked up, and it has a null MX (RFC 7505).";
     CONVERSION_REFUSED "554 5.6.3 mail server does not take 8-bit messages", "BODY=8BITMIME, and the backend does not offer 8BITMIME.";
     REQUIRETLS_REFUSED "550 5.7.30 mail server cannot keep REQUIRETLS", "REQUIRETLS, and the way to the backend is not protected.";
     SMTPUTF8_REFUSED "550 5.6.7 mail server does not take SMTPUTF8", "SMTPUTF8, and the backend does not offer it.";

@@ -11,12 +11,17 @@ use crate::dialogue::Dialogue;
 
 /// A sink in a thread of this test.
 pub(crate) fn sink(behaviour: SinkBehaviour) -> (SocketAddr, Arc<SinkCounts>) {
+    sink_at(SocketAddr::from(([127, 0, 0, 1], 0)), behaviour)
+}
+
+/// The same, at this address.
+pub(crate) fn sink_at(address: SocketAddr, behaviour: SinkBehaviour) -> (SocketAddr, Arc<SinkCounts>) {
     let counts = Arc::new(SinkCounts::default());
     let (tell, told) = std::sync::mpsc::channel();
     let counted = Arc::clone(&counts);
     std::thread::spawn(move || {
         tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let listener = tokio::net::TcpListener::bind(address).await.unwrap();
             tell.send(listener.local_addr().unwrap()).unwrap();
             Sink::serve(listener, behaviour, counted).await.unwrap();
         });

@@ -1,8 +1,10 @@
 //! An SMTP client that says what it is told to and reads what comes, for tests.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
 
 /// A conversation.
 pub(crate) struct Dialogue {
@@ -22,6 +24,17 @@ impl Dialogue {
     /// Connects and reads nothing.
     pub(crate) fn silent(address: SocketAddr) -> Self {
         Self::over(TcpStream::connect_timeout(&address, Duration::from_secs(10)).unwrap())
+    }
+
+    /// Connects from this address and reads the banner.
+    pub(crate) fn from(client: IpAddr, address: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::new(client, 0).into()).unwrap();
+        socket.connect(&address.into()).unwrap();
+        let mut dialogue = Self::over(socket.into());
+        let banner = dialogue.reply();
+        assert!(banner.starts_with("220 "), "{banner}");
+        dialogue
     }
 
     /// Talks over this connection.

@@ -20,5 +20,6 @@ mod netns;
 mod packets;
 mod postfix;
 mod restrictions;
+mod routing;
 mod snapshots;
 mod transcripts;

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use crate::authority::Certified;
 use crate::daemon::{eventually, free_port};
+use crate::dovecot::Dovecot;
 
 /// The settings of a proper mail server.
 const PROPER: &str = "mydestination =\n\
@@ -47,6 +48,27 @@ impl Postfix {
              smtpd_tls_chain_files = {}, {}\n",
             certificate.key.display(),
             certificate.chain.display()
+        ))
+    }
+
+    /// As a submission server: takes mail from who has authenticated over TLS by one of these mechanisms, and from
+    /// nobody else. Its Dovecot says who they are.
+    pub(crate) fn submission(certificate: &Certified, dovecot: &Dovecot, mechanisms: &str) -> Self {
+        Self::start(&format!(
+            "{PROPER}\
+             smtpd_tls_security_level = may\n\
+             smtpd_tls_auth_only = yes\n\
+             smtpd_tls_received_header = yes\n\
+             smtpd_tls_chain_files = {}, {}\n\
+             smtpd_sasl_auth_enable = yes\n\
+             smtpd_sasl_type = dovecot\n\
+             smtpd_sasl_path = {}\n\
+             smtpd_sasl_mechanism_filter = {mechanisms}\n\
+             smtpd_client_restrictions = permit_sasl_authenticated, reject\n\
+             smtpd_delay_reject = yes\n",
+            certificate.key.display(),
+            certificate.chain.display(),
+            dovecot.socket().display()
         ))
     }
 

@@ -38,6 +38,7 @@ mod clients;
 mod directories;
 mod logs;
 mod relaying;
+mod routing;
 mod sanctions;
 mod timeouts;
 
@@ -48,6 +49,7 @@ pub use clients::*;
 pub use directories::*;
 pub use logs::*;
 pub use relaying::*;
+pub use routing::*;
 pub use sanctions::*;
 pub use timeouts::*;
 
@@ -57,6 +59,7 @@ pub static TABLE: LazyLock<Vec<&'static dyn AnySetting>> = LazyLock::new(|| {
         clients::ROWS,
         backend::ROWS,
         relaying::ROWS,
+        routing::ROWS,
         authentication::ROWS,
         directories::ROWS,
         sanctions::ROWS,
@@ -107,6 +110,7 @@ mod tests {
         "json",
         "refuse",
         "proxy",
+        "other.example = inbound",
         "192.0.2.9:99",
         "192.0.2.0/24",
         "other.example",

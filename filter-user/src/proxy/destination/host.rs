@@ -1,37 +1,55 @@
 //! One host of a destination: whether it is up, and what it can do, as far as is known.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwapOption;
 
+use super::mail_exchange::Exchange;
+use crate::config::HostPort;
 use crate::proxy::capabilities::Capabilities;
 use crate::telemetry::{self, Gauge};
 
+/// Where mail hosts listen.
+const SMTP: u16 = 25;
+
 /// A host; taken for up until somebody finds otherwise.
-pub(crate) struct Host {
+pub(in crate::proxy) struct Host {
     /// Its name or address.
     pub(in crate::proxy) name: String,
     /// Its port.
     pub(in crate::proxy) port: u16,
+    /// Its addresses, where they were found with its name.
+    pub(in crate::proxy) addresses: Vec<IpAddr>,
     up: AtomicBool,
     known: ArcSwapOption<Capabilities>,
     gauge: Gauge,
 }
 
 impl Host {
-    pub(super) fn new(name: &str, port: u16) -> Self {
-        let mut host = Self {
-            name: name.to_owned(),
-            port,
-            up: AtomicBool::new(true),
-            known: ArcSwapOption::empty(),
-            gauge: Gauge::noop(),
-        };
+    /// One that the configuration names.
+    pub(super) fn listed(HostPort { host, port }: &HostPort) -> Self {
+        let mut host = Self::new(host.clone(), *port, Vec::new());
         host.gauge = telemetry::backend_up(host.to_string());
         host.gauge.set(1.0);
         host
+    }
+
+    /// One that DNS names. It has no gauge: there might be any number of them.
+    pub(super) fn found(Exchange { name, addresses }: Exchange) -> Self {
+        Self::new(name, SMTP, addresses)
+    }
+
+    fn new(name: String, port: u16, addresses: Vec<IpAddr>) -> Self {
+        let (up, known) = (AtomicBool::new(true), ArcSwapOption::empty());
+        Self { name, port, addresses, up, known, gauge: Gauge::noop() }
+    }
+
+    /// Whether it is the one that was found.
+    pub(super) fn is(&self, exchange: &Exchange) -> bool {
+        self.name == exchange.name && self.addresses == exchange.addresses
     }
 
     /// Whether it could be used when it was last.

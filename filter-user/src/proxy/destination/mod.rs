@@ -1,33 +1,50 @@
 //! Where mail goes: every destination with its hosts, which of them are up, and what they can do. Dials are made by
 //! `delivery`, which tells here how they went; `probing` finds out about hosts that nobody dials.
 
+mod credentials;
 mod host;
+mod mail_exchange;
 mod probing;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 
+pub use credentials::{Credentials, CredentialsError};
 pub(super) use host::Host;
+use mail_exchange::Exchange;
+pub use mail_exchange::{MailExchangeError, MailExchanges};
+use tokio::time::timeout;
 
+use super::backend::BackendSettings;
 use super::backend_error::BackendError;
 use super::capabilities::{Capabilities, KnownCapabilities};
 use super::tls::ClientTls;
-use crate::config::ClientAddress;
+use crate::config::{ClientAddress, HostPort};
 use crate::telemetry::field;
 
-/// A host as it is configured: a name or an address, and a port.
-pub type HostAndPort = (String, u16);
+/// The hosts of a destination, as it is configured.
+#[derive(Clone, Debug)]
+pub enum DestinationHosts {
+    /// Never empty, the one to be preferred first.
+    Listed(Vec<HostPort>),
+    /// Those that DNS has for this domain.
+    Exchange(String, MailExchanges),
+}
 
 /// How one destination is reached.
 #[derive(Clone, Debug)]
 pub struct DestinationSettings {
-    /// Its hosts, the one to be preferred first.
-    pub hosts: Vec<HostAndPort>,
+    /// Its hosts.
+    pub hosts: DestinationHosts,
+    /// Whether its mail is ours: then anyone may send there, and what it can do is what everyone is offered.
+    pub inbound: bool,
     /// How they learn the client's address.
     pub client_address: ClientAddress,
     /// Whether and how connections to them are encrypted.
     pub tls: ClientTls,
+    /// What they ask for before they take mail.
+    pub credentials: Option<Arc<Credentials>>,
 }
 
 /// Hosts of which any will do for the same mail.
@@ -48,14 +65,43 @@ pub struct Destinations {
 
 impl Destination {
     fn new(settings: DestinationSettings) -> Self {
-        let hosts = settings.hosts.iter().map(|(name, port)| Arc::new(Host::new(name, *port)));
-        Self { hosts: ArcSwap::from_pointee(hosts.collect()), settings }
+        let hosts = match &settings.hosts {
+            DestinationHosts::Listed(hosts) => {
+                hosts.iter().map(|host| Arc::new(Host::listed(host))).collect()
+            }
+            DestinationHosts::Exchange(..) => Vec::new(),
+        };
+        Self { hosts: ArcSwap::from_pointee(hosts), settings }
     }
 
-    /// Its hosts in the order in which they are to be dialled: by priority, but who is down comes last, for it may be
-    /// up again since somebody looked.
-    #[must_use]
-    pub(super) fn by_preference(&self) -> Vec<Arc<Host>> {
+    /// Its hosts in the order in which they are to be dialled, looked up anew where that is how they are found.
+    pub(super) async fn find_hosts(
+        &self,
+        settings: &BackendSettings,
+    ) -> Result<Vec<Arc<Host>>, BackendError> {
+        if let DestinationHosts::Exchange(domain, exchanges) = &self.settings.hosts {
+            let within = settings.dial_timeout;
+            let found = timeout(within, exchanges.of(domain)).await.map_err(|_| {
+                BackendError::TimedOut { what: "the lookup of its mail hosts", after: within }
+            })??;
+            self.know(found);
+        }
+        Ok(self.by_preference())
+    }
+
+    /// Remembers the hosts that were found; what is known of those that were there before stays known.
+    fn know(&self, found: Vec<Exchange>) {
+        let known = self.hosts.load();
+        let hosts = found.into_iter().map(|exchange| {
+            let same = known.iter().find(|host| host.is(&exchange)).cloned();
+            same.unwrap_or_else(|| Arc::new(Host::found(exchange)))
+        });
+        let hosts = hosts.collect();
+        self.hosts.store(Arc::new(hosts));
+    }
+
+    /// By priority, but who is down comes last, for it may be up again since somebody looked.
+    fn by_preference(&self) -> Vec<Arc<Host>> {
         let mut hosts = Vec::clone(&self.hosts.load());
         hosts.sort_by_key(|host| !host.is_up());
         hosts
@@ -84,7 +130,7 @@ impl Destinations {
         self.all.get(number).unwrap_or(&self.all[0])
     }
 
-    /// What every destination can do, as far as is known: what clients are offered.
+    /// What every destination can do whose mail is ours, as far as is known: what clients are offered.
     #[must_use]
     pub(super) fn offered(&self) -> &KnownCapabilities {
         &self.offered
@@ -95,7 +141,7 @@ impl Destinations {
         if host.set_up(true) {
             tracing::info!({ field::BACKEND } = %host, "backend is up again");
         }
-        if !host.learn(capabilities) {
+        if !host.learn(capabilities) || !destination.settings.inbound {
             return;
         }
         if destination.settings.client_address == ClientAddress::Xclient && !capabilities.takes("ADDR") {
@@ -113,8 +159,12 @@ impl Destinations {
     /// A host could not be dialled for a client.
     pub(super) fn found_failing(&self, destination: &Destination, host: &Host, error: &BackendError) {
         let of_client = match error {
-            BackendError::NotTransparent { .. } | BackendError::OtherFamily { .. } => true,
-            BackendError::Refused { what, .. } => *what == "XCLIENT" || destination.shows_the_client_first(),
+            BackendError::NotTransparent { .. }
+            | BackendError::OtherFamily { .. }
+            | BackendError::NoMechanism { .. } => true,
+            BackendError::Refused { what, .. } => {
+                matches!(*what, "XCLIENT" | "AUTH") || destination.shows_the_client_first()
+            }
             _ => false,
         };
         if !of_client {
@@ -132,9 +182,10 @@ impl Destinations {
         }
     }
 
-    /// What all hosts can do of which anything is known; the least where nothing is.
+    /// What all hosts can do that take our mail and of which anything is known; the least where nothing is.
     fn common(&self) -> Capabilities {
-        let known = self.all.iter().flat_map(|destination| {
+        let inbound = self.all.iter().filter(|destination| destination.settings.inbound);
+        let known = inbound.flat_map(|destination| {
             let hosts = destination.hosts.load();
             hosts.iter().filter_map(|host| host.known()).collect::<Vec<_>>()
         });
@@ -147,10 +198,13 @@ mod tests {
     use super::*;
 
     fn settings(hosts: &[&str], client_address: ClientAddress) -> DestinationSettings {
+        let host = |name: &&str| HostPort { host: (*name).to_owned(), port: 25 };
         DestinationSettings {
-            hosts: hosts.iter().map(|name| ((*name).to_owned(), 25)).collect(),
+            hosts: DestinationHosts::Listed(hosts.iter().map(host).collect()),
+            inbound: true,
             client_address,
             tls: ClientTls::default(),
+            credentials: None,
         }
     }
 
@@ -201,7 +255,8 @@ mod tests {
     #[test]
     fn what_is_offered_is_what_all_known_hosts_can_do() {
         let one = settings(&["a", "b"], ClientAddress::Xclient);
-        let all = Destinations::new(vec![one, settings(&["c"], ClientAddress::None)]);
+        let elsewhere = DestinationSettings { inbound: false, ..settings(&["d"], ClientAddress::None) };
+        let all = Destinations::new(vec![one, settings(&["c"], ClientAddress::None), elsewhere]);
         let can = |size, dsn| Capabilities { eight_bit_mime: true, dsn, size, ..Capabilities::default() };
         assert_eq!(*all.offered().load(), Capabilities::default());
         let hosts = all.get(0).by_preference();
@@ -210,6 +265,9 @@ mod tests {
         all.found_up(all.get(1), &all.get(1).by_preference()[0], &can(Some(None), true));
         assert_eq!(*all.offered().load(), can(Some(Some(1000)), true));
         all.found_up(all.get(0), &hosts[1], &can(Some(Some(500)), false));
+        assert_eq!(*all.offered().load(), can(Some(Some(500)), false));
+        // Who relays for us and can less hides nothing from those who send to us.
+        all.found_up(all.get(2), &all.get(2).by_preference()[0], &Capabilities::default());
         assert_eq!(*all.offered().load(), can(Some(Some(500)), false));
     }
 }

@@ -31,15 +31,18 @@ impl Report {
 
     fn count_failure(&self, error: &BackendError) {
         let kind = match error {
-            BackendError::NoHost | BackendError::Unresolved { .. } => BackendFailure::Unresolved,
+            BackendError::NoHost | BackendError::NoExchange(_) | BackendError::Unresolved { .. } => {
+                BackendFailure::Unresolved
+            }
             BackendError::Unavailable { .. }
+            | BackendError::Ourselves { .. }
             | BackendError::NotTransparent { .. }
             | BackendError::OtherFamily { .. } => BackendFailure::Unreachable,
             BackendError::TimedOut { .. } => BackendFailure::TimedOut,
             BackendError::Lost { .. } => BackendFailure::Closed,
             BackendError::Garbled { .. } => BackendFailure::Garbage,
             BackendError::Unencrypted { .. } | BackendError::Tls { .. } => BackendFailure::Tls,
-            BackendError::Refused { .. } => BackendFailure::Refused,
+            BackendError::NoMechanism { .. } | BackendError::Refused { .. } => BackendFailure::Refused,
         };
         self.metrics.backend_failures.of(kind).increment(1);
     }

@@ -127,6 +127,11 @@ impl ServerStream {
         Self { stream, tls: None }
     }
 
+    /// Whether it is TLS by now.
+    pub(in crate::proxy) fn is_encrypted(&self) -> bool {
+        self.tls.is_some()
+    }
+
     /// The connection below.
     pub(in crate::proxy) fn tcp(&self) -> &TcpStream {
         &self.stream

@@ -6,3 +6,5 @@ mod demo;
 mod enforcement;
 mod failover;
 mod kb_q255695;
+mod mail_exchange;
+mod relay_host;
