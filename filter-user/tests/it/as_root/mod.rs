@@ -1,6 +1,7 @@
 //! What needs root: a Postfix of its own, network namespaces, the kernel program.
 
 mod backend_tls;
+mod balancer;
 mod delivery;
 mod demo;
 mod enforcement;
