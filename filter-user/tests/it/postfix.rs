@@ -90,7 +90,16 @@ impl Postfix {
         ))
     }
 
+    /// A proper mail server at this address, that takes XCLIENT from nobody.
+    pub(crate) fn proper_at(address: SocketAddr) -> Self {
+        Self::start_at(address, PROPER)
+    }
+
     fn start(settings: &str) -> Self {
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], free_port())), settings)
+    }
+
+    fn start_at(address: SocketAddr, settings: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("relaygate-postfix-").tempdir().unwrap();
         let root = folder.path();
         fs::set_permissions(root, fs::Permissions::from_mode(0o755)).unwrap();
@@ -101,7 +110,6 @@ impl Postfix {
         for name in ["data", "mail"] {
             chown(root.join(name), Some(owner.uid.as_raw()), Some(owner.gid.as_raw())).unwrap();
         }
-        let port = free_port();
         let mut main = String::from(
             "compatibility_level = 3.6\n\
              queue_directory = {folder}/queue\n\
@@ -109,8 +117,8 @@ impl Postfix {
              maillog_file_prefixes = {folder}\n\
              maillog_file = {folder}/log/mail\n\
              myhostname = mail.example.test\n\
-             inet_interfaces = 127.0.0.1\n\
-             inet_protocols = ipv4\n\
+             inet_interfaces = {address}\n\
+             inet_protocols = {protocols}\n\
              smtp_dns_support_level = disabled\n\
              smtpd_peername_lookup = no\n\
              smtpd_authorized_xclient_hosts = 127.0.0.1\n\
@@ -122,12 +130,13 @@ impl Postfix {
         let _ = write!(main, "{settings}");
         let main = main
             .replace("{folder}", &root.display().to_string())
+            .replace("{address}", &address.ip().to_string())
+            .replace("{protocols}", if address.is_ipv4() { "ipv4" } else { "ipv6" })
             .replace("{uid}", &owner.uid.to_string())
             .replace("{gid}", &owner.gid.to_string());
         fs::write(root.join("etc/main.cf"), main).unwrap();
-        fs::write(root.join("etc/master.cf"), master(port)).unwrap();
+        fs::write(root.join("etc/master.cf"), master(address)).unwrap();
         let script = Some(run_in_foreground(root));
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
         let postfix = Self { script, address, folder };
         eventually("a listening Postfix", || TcpStream::connect(address).ok());
         postfix
@@ -211,9 +220,9 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-fn master(port: u16) -> String {
+fn master(address: SocketAddr) -> String {
     format!(
-        "127.0.0.1:{port} inet n - n - - smtpd\n\
+        "{address} inet n - n - - smtpd\n\
          cleanup unix n - n - 0 cleanup\n\
          qmgr unix n - n 300 1 qmgr\n\
          rewrite unix - - n - - trivial-rewrite\n\

@@ -9,3 +9,4 @@ mod failover;
 mod kb_q255695;
 mod mail_exchange;
 mod relay_host;
+mod transparent;
