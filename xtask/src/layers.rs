@@ -82,7 +82,7 @@ const ONLY_IN: [(&str, &[&str]); 26] = [
     ("redis", &["filter-user/src/fleet/"]),
     ("rpassword", &["filter-user/src/cli/"]),
     ("rsasl", &["filter-user/src/auth/"]),
-    ("rustls", &["filter-user/src/proxy/tls/"]),
+    ("rustls", &["filter-user/src/proxy/tls/", "filter-user/src/lookup/ldap_tls.rs"]),
     ("rustls_native_certs", &["filter-user/src/proxy/tls/"]),
     ("sha2", &["filter-user/src/auth/"]),
     ("sha_crypt", &["filter-user/src/auth/"]),

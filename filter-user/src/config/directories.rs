@@ -53,9 +53,22 @@ pub enum DirectorySource {
     Remote(RemoteSource),
 }
 
-/// What a directory is that is asked over a connection.
+/// A directory that is asked over a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RemoteSource {
+pub struct RemoteSource {
+    /// What it is, and where.
+    pub server: RemoteServer,
+    /// Connections at once.
+    pub connections: usize,
+    /// For each question, where that is less than for all directories.
+    pub timeout: Option<Duration>,
+}
+
+/// What is at the other end of the connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RemoteServer {
+    /// An LDAP server.
+    Ldap(LdapSource),
     /// A server that speaks Postfix's socketmap protocol.
     Socketmap {
         /// Where it listens.
@@ -64,9 +77,33 @@ pub enum RemoteSource {
         map: String,
         /// What is looked up; see [`Template`].
         key: Template,
-        /// Connections at once.
-        connections: usize,
     },
+    /// A mail server, asked whether it would take mail for the recipient.
+    Callout {
+        /// Where it listens.
+        at: StreamAddress,
+    },
+}
+
+/// An LDAP server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LdapSource {
+    /// `ldap://HOST:PORT` or `ldaps://HOST:PORT`.
+    pub uri: String,
+    /// TLS after all, over `ldap:`.
+    pub starttls: bool,
+    /// Who is trusted in place of the system's authorities.
+    pub authorities: Option<PathBuf>,
+    /// Below which entry is searched.
+    pub base: String,
+    /// What is searched for.
+    pub filter: String,
+    /// Who searches; anybody where it is not said.
+    pub bind_dn: Option<String>,
+    /// The password of that.
+    pub password_file: Option<PathBuf>,
+    /// What lies on other servers holds no recipients.
+    pub ignore_references: bool,
 }
 
 /// A text with places for the recipient: `%s` for its address, `%u` for its local-part, `%d` for its domain, `%%` for `%`.
@@ -214,8 +251,12 @@ impl fmt::Display for DirectorySource {
 
 impl fmt::Display for RemoteSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Socketmap { at, map, .. } => write!(f, "socketmap:{at} name={map}"),
+        match &self.server {
+            RemoteServer::Ldap(ldap) => write!(f, "ldap:{} base={:?}", ldap.uri, ldap.base),
+            RemoteServer::Socketmap { at, map, .. } => write!(f, "socketmap:{at} name={map}"),
+            RemoteServer::Callout { at } => {
+                write!(f, "callout:{}", at.to_string().trim_start_matches("inet:"))
+            }
         }
     }
 }

@@ -21,7 +21,9 @@ pub use auth::{AuthBackend, AuthSettings};
 pub use backend::{BackendAddress, BackendSettings, ClientAddress};
 pub use checked::Config;
 pub use clients::{Listen, ListenTls, Profile, TrueAddress};
-pub use directories::{DirectoryItem, DirectorySettings, DirectorySource, RemoteSource, Template};
+pub use directories::{
+    DirectoryItem, DirectorySettings, DirectorySource, LdapSource, RemoteServer, RemoteSource, Template,
+};
 pub use error::ConfigError;
 pub use given::{Effective, Origin};
 pub use relaying::RelaySettings;

@@ -22,7 +22,6 @@ use crate::telemetry::label::{CachedAnswer, RemoteAnswer};
 #[derive(Debug)]
 pub(super) struct Asking {
     runtime: Handle,
-    timeout: Duration,
     cache: Cache,
     under_way: Mutex<HashMap<Question, Told>>,
     metrics: Metrics,
@@ -44,7 +43,6 @@ impl Asking {
     pub(super) fn new(settings: &DirectorySettings, runtime: Handle) -> Self {
         Self {
             runtime,
-            timeout: settings.timeout,
             cache: Cache::new(settings.cache_size, settings.cache_for, settings.cache_unknown_for),
             under_way: Mutex::default(),
             metrics: Metrics::new(),
@@ -74,7 +72,12 @@ impl Asking {
 
     /// Asks, or waits with who has asked already. The question goes on, for the others and to be remembered, when who
     /// asked does not wait for the answer.
-    pub(super) async fn ask(self: Arc<Self>, remote: Remote, case: Case) -> DirectoryAnswer {
+    pub(super) async fn ask(
+        self: Arc<Self>,
+        remote: Remote,
+        case: Case,
+        within: Duration,
+    ) -> DirectoryAnswer {
         let mut told = {
             let mut under_way = self.locked();
             match under_way.get(&case.exact) {
@@ -85,7 +88,7 @@ impl Asking {
                     let ended = Ended { asking: Arc::clone(&self), question: case.exact.clone() };
                     let asking = Arc::clone(&self);
                     self.runtime.spawn(async move {
-                        let answer = asking.find_out(&remote, &case).await;
+                        let answer = asking.find_out(&remote, &case, within).await;
                         // Whoever asks from now on finds what is remembered.
                         drop(ended);
                         tell.send_replace(Some(answer));
@@ -99,7 +102,7 @@ impl Asking {
         answer.unwrap_or(DirectoryAnswer::Unavailable)
     }
 
-    async fn find_out(&self, remote: &Remote, case: &Case) -> DirectoryAnswer {
+    async fn find_out(&self, remote: &Remote, case: &Case, within: Duration) -> DirectoryAnswer {
         let until_known = async {
             if self.known(remote, &case.exact).await? {
                 return Ok(DirectoryAnswer::Known);
@@ -109,8 +112,8 @@ impl Asking {
                 _ => Ok(DirectoryAnswer::Unknown),
             }
         };
-        let outcome = timeout(self.timeout, until_known).await;
-        let outcome = outcome.unwrap_or(Err(DirectoryError::TimedOut(self.timeout)));
+        let outcome = timeout(within, until_known).await;
+        let outcome = outcome.unwrap_or(Err(DirectoryError::TimedOut(within)));
         remote.tell(outcome.as_ref().map(drop));
         outcome.unwrap_or_else(|_| {
             self.metrics.directory_answers.of(RemoteAnswer::CannotSay).increment(1);

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
@@ -14,7 +15,7 @@ use super::mailbox_file::{MailboxFile, Reading};
 use super::question::Question;
 use super::remote::Remote;
 use crate::address::{Domain, Mailbox, disguise};
-use crate::config::{Config, DirectorySource};
+use crate::config::{Config, DirectorySource, RemoteServer};
 use crate::policy::{DirectoryAnswer, DomainSet};
 
 /// What knows the local recipients, or nothing. Shared by all workers.
@@ -40,7 +41,7 @@ struct Directory {
 #[derive(Debug)]
 enum Source {
     File(Box<FileInForce>),
-    Remote(Remote),
+    Remote { remote: Remote, timeout: Duration, delimiters: String },
 }
 
 /// A mailbox file, as it was last read.
@@ -81,7 +82,19 @@ impl Directories {
                 }
                 DirectorySource::Remote(remote) => {
                     opened.asking.get_or_insert_with(|| Arc::new(Asking::new(settings, runtime.clone())));
-                    Source::Remote(Remote::open(remote))
+                    let timeout = remote.timeout.map_or(settings.timeout, |own| own.min(settings.timeout));
+                    // A mail server knows for itself what an extension is.
+                    let delimiters = match remote.server {
+                        RemoteServer::Callout { .. } => "",
+                        RemoteServer::Ldap(_) | RemoteServer::Socketmap { .. } => {
+                            &settings.recipient_delimiter
+                        }
+                    };
+                    Source::Remote {
+                        remote: Remote::open(remote, &config.hostname)?,
+                        timeout,
+                        delimiters: delimiters.to_owned(),
+                    }
                 }
             };
             let domains = (!item.domains.is_empty()).then(|| DomainSet::new(&item.domains));
@@ -116,7 +129,7 @@ impl Directories {
             Some(Source::File(file)) => {
                 file.current.load().answer(mailbox.local_part, domain, &self.delimiters)
             }
-            Some(Source::Remote(_)) => match (&self.asking, self.case(mailbox)) {
+            Some(Source::Remote { delimiters, .. }) => match (&self.asking, self.case(mailbox, delimiters)) {
                 (Some(asking), Some(case)) => asking.remembered(&case)?,
                 // Longer than anything that a directory can hold.
                 _ => DirectoryAnswer::Unknown,
@@ -130,9 +143,11 @@ impl Directories {
     pub fn ask(&self, mailbox: &Mailbox<'_>) -> impl Future<Output = DirectoryAnswer> + Send + use<> {
         let now = self.answer_now(mailbox);
         let catch_all = matches!(mailbox.domain, Domain::Name(domain) if self.catch_all.contains(domain));
-        let asked = match (now, mailbox.domain, &self.asking, self.case(mailbox)) {
-            (None, Domain::Name(domain), Some(asking), Some(case)) => match self.source(domain) {
-                Some(Source::Remote(remote)) => Some(Arc::clone(asking).ask(remote.clone(), case)),
+        let asked = match (now, mailbox.domain, &self.asking) {
+            (None, Domain::Name(domain), Some(asking)) => match self.source(domain) {
+                Some(Source::Remote { remote, timeout, delimiters }) => self
+                    .case(mailbox, delimiters)
+                    .map(|case| Arc::clone(asking).ask(remote.clone(), case, *timeout)),
                 Some(Source::File(_)) | None => None,
             },
             _ => None,
@@ -153,9 +168,9 @@ impl Directories {
         self.directories.iter().find(is_for).map(|directory| &directory.source)
     }
 
-    fn case(&self, mailbox: &Mailbox<'_>) -> Option<Case> {
+    fn case(&self, mailbox: &Mailbox<'_>, delimiters: &str) -> Option<Case> {
         let exact = Question::new(mailbox, self.case_sensitive)?;
-        Some(Case { exact, base: Question::base(mailbox, self.case_sensitive, &self.delimiters) })
+        Some(Case { exact, base: Question::base(mailbox, self.case_sensitive, delimiters) })
     }
 
     /// Whether there is a directory at all.
@@ -194,7 +209,7 @@ impl Directories {
     fn in_files(&self) -> impl Iterator<Item = &FileInForce> {
         self.directories.iter().filter_map(|directory| match &directory.source {
             Source::File(file) => Some(&**file),
-            Source::Remote(_) => None,
+            Source::Remote { .. } => None,
         })
     }
 }

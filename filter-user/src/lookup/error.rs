@@ -1,6 +1,7 @@
 //! Why a directory could not be opened, or cannot say now. Whoever reads it runs the directory.
 
 use std::io;
+use std::path::PathBuf;
 
 use super::mailbox_error::MailboxFileError;
 
@@ -10,6 +11,30 @@ pub enum DirectoryError {
     /// A mailbox file could not be read.
     #[error(transparent)]
     File(#[from] MailboxFileError),
+    /// A file with a password could not be used.
+    #[error("password file {}: {source}; its first line is the password of bind-dn", path.display())]
+    Password {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file with authorities could not be used.
+    #[error("authorities {}: {wrong}; it holds the certificates in PEM that the server's must come from", path.display())]
+    Authorities {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        wrong: String,
+    },
+    /// A filter could not be used.
+    #[error("filter={filter}: {wrong}; an example is (|(mail=%s)(proxyAddresses=smtp:%s))")]
+    Filter {
+        /// As it was written.
+        filter: String,
+        /// What is wrong with it.
+        wrong: String,
+    },
     /// It could not be connected to.
     #[error("cannot be connected to: {0}; check that it runs, and that this host may reach it")]
     Unreachable(#[source] io::Error),

@@ -2,9 +2,13 @@
 
 mod asking;
 mod cache;
+mod callout;
 mod directories;
 mod error;
 mod key;
+mod ldap;
+mod ldap_filter;
+mod ldap_tls;
 mod mailbox_error;
 mod mailbox_file;
 mod mailbox_line;
@@ -13,6 +17,7 @@ mod netstring;
 mod pool;
 mod question;
 mod remote;
+mod smtp_reply;
 mod socketmap;
 mod stream;
 

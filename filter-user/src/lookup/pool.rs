@@ -23,7 +23,7 @@ const TELL_INTERVAL: Duration = Duration::from_secs(10);
 /// A kind of remote directory: how it is dialled, and how it is asked.
 pub(super) trait Server: fmt::Debug + Send + Sync + 'static {
     /// A connection that is ready for a question.
-    type Connection: Send + 'static;
+    type Connection: fmt::Debug + Send + 'static;
 
     /// Connects, and does all that comes before the first question.
     fn dial(&self) -> impl Future<Output = Result<Self::Connection, DirectoryError>> + Send;
@@ -34,6 +34,11 @@ pub(super) trait Server: fmt::Debug + Send + Sync + 'static {
         connection: &mut Self::Connection,
         question: &Question,
     ) -> impl Future<Output = Result<bool, DirectoryError>> + Send;
+
+    /// Whether a connection has served long enough, and another is better dialled for the next question.
+    fn is_spent(&self, _connection: &Self::Connection) -> bool {
+        false
+    }
 }
 
 /// The connections to one server.
@@ -125,6 +130,9 @@ impl<S: Server> Pool<S> {
     }
 
     fn give_back(self: &Arc<Self>, connection: S::Connection) {
+        if self.server.is_spent(&connection) {
+            return;
+        }
         locked(&self.idle).push((connection, Instant::now()));
         if !self.sweeping.swap(true, Ordering::Relaxed) {
             tokio::spawn(Arc::clone(self).sweep());

@@ -34,6 +34,14 @@ impl Stream {
         };
         connected.map_err(DirectoryError::Unreachable)
     }
+
+    /// Sends what the system takes at once, and nothing of the rest.
+    pub(super) fn say_at_once(&self, octets: &[u8]) {
+        let _ = match self {
+            Self::Inet(stream) => stream.try_write(octets),
+            Self::Unix(stream) => stream.try_write(octets),
+        };
+    }
 }
 
 impl AsyncRead for Stream {

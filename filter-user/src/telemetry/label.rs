@@ -215,8 +215,12 @@ label! {
 label! {
     /// The kinds of remote directories.
     DirectoryKind {
+        /// LDAP.
+        Ldap = "ldap",
         /// Postfix's maps.
         Socketmap = "socketmap",
+        /// A mail server.
+        Callout = "callout",
     }
 }
 

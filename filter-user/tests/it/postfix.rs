@@ -39,6 +39,13 @@ impl Postfix {
         Self::start(PROPER)
     }
 
+    /// The same, of which these users alone are known.
+    pub(crate) fn knowing(users: &[&str]) -> Self {
+        let known: Vec<String> =
+            users.iter().map(|user| format!("{{ {user}@example.test = all/ }}")).collect();
+        Self::start(&PROPER.replace("static:all/", &format!("inline:{{ {} }}", known.join(", "))))
+    }
+
     /// The same, offering STARTTLS with this certificate.
     pub(crate) fn with_tls(certificate: &Certified) -> Self {
         Self::start(&format!(

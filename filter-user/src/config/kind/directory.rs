@@ -1,11 +1,18 @@
 //! Settings that name directories: what each is, where, and what it is asked about. Opens nothing.
 
-use super::{DomainName, Item, Kind};
-use crate::config::directories::{DirectoryItem, DirectorySource, RemoteSource, Template};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{DomainName, Item, Kind, Time};
+use crate::config::directories::{
+    DirectoryItem, DirectorySource, LdapSource, RemoteServer, RemoteSource, Template,
+};
 use crate::config::stream_address::StreamAddress;
 
 /// Connections of one directory, where the setting does not say.
 const CONNECTIONS: usize = 4;
+/// The attributes that OpenLDAP's and Active Directory's entries have their addresses in.
+const USUAL_FILTER: &str = "(|(mail=%s)(proxyAddresses=smtp:%s))";
 /// The most that it may say.
 const MOST_CONNECTIONS: usize = 256;
 
@@ -25,8 +32,10 @@ impl Kind for Directory {
     }
 
     fn expected(&self) -> String {
-        "file:PATH [aliases=yes], or socketmap:unix:PATH or socketmap:inet:HOST:PORT with name=MAP [key=TEMPLATE] \
-         [connections=N]; each with domain=DOMAIN, repeated, where it is not for every local domain"
+        "file:PATH [aliases=yes]; or, each with [timeout=TIME] [connections=N], ldap:ldap://HOST or ldap:ldaps://HOST \
+         with base=DN [filter=FILTER] [bind-dn=DN password-file=FILE] [starttls=yes] [ca=FILE] [references=ignore], \
+         socketmap:unix:PATH or socketmap:inet:HOST:PORT with name=MAP [key=TEMPLATE], callout:HOST:PORT; each with \
+         domain=DOMAIN, repeated, where it is not for every local domain"
             .to_owned()
     }
 
@@ -44,12 +53,18 @@ fn read(text: &str) -> Result<DirectoryItem, String> {
         }
         DirectorySource::File { path: path.into(), aliases: truth(&mut item, "aliases")? }
     } else if let Some(at) = word.strip_prefix("socketmap:") {
-        DirectorySource::Remote(RemoteSource::Socketmap {
+        let server = RemoteServer::Socketmap {
             at: StreamAddress::parse(at).ok_or("behind socketmap: stands unix:PATH or inet:HOST:PORT")?,
             map: item.option("name")?.filter(|name| is_map_name(name)).ok_or("name= names no map")?,
             key: Template::parse(item.option("key")?.as_deref().unwrap_or("%s"))?,
-            connections: connections(&mut item)?,
-        })
+        };
+        remote(server, &mut item)?
+    } else if let Some(at) = word.strip_prefix("callout:") {
+        let at = StreamAddress::parse_inet(at).ok_or("behind callout: stands HOST:PORT")?;
+        remote(RemoteServer::Callout { at }, &mut item)?
+    } else if let Some(uri) = word.strip_prefix("ldap:") {
+        let server = RemoteServer::Ldap(ldap(uri, &mut item)?);
+        remote(server, &mut item)?
     } else {
         return Err(format!("{word:?} is no directory"));
     };
@@ -57,6 +72,60 @@ fn read(text: &str) -> Result<DirectoryItem, String> {
     let domains = item.options("domain").into_iter().map(domain).collect::<Result<_, _>>()?;
     item.end()?;
     Ok(DirectoryItem { source, domains })
+}
+
+fn remote(server: RemoteServer, item: &mut Item) -> Result<DirectorySource, String> {
+    let time = |text: String| {
+        let bounds = Time { from: Duration::from_millis(1), to: Duration::from_secs(3600) };
+        bounds.parse(&text).ok_or_else(|| format!("timeout is {}", bounds.expected()))
+    };
+    let timeout = item.option("timeout")?.map(time).transpose()?;
+    Ok(DirectorySource::Remote(RemoteSource { server, connections: connections(item)?, timeout }))
+}
+
+fn ldap(uri: &str, item: &mut Item) -> Result<LdapSource, String> {
+    let (scheme, place) = uri.split_once("://").ok_or("behind ldap: stands ldap://HOST or ldaps://HOST")?;
+    let port = match scheme {
+        "ldap" => "389",
+        "ldaps" => "636",
+        _ => return Err(format!("{scheme}:// is neither ldap:// nor ldaps://")),
+    };
+    let place = place.trim_end_matches('/');
+    let with_port = if place.ends_with(']') || !place.contains(':') {
+        format!("{place}:{port}")
+    } else {
+        place.to_owned()
+    };
+    if StreamAddress::parse_inet(&with_port).is_none() {
+        return Err(format!("{place:?} is no host, and no host and port"));
+    }
+    let starttls = truth(item, "starttls")?;
+    if starttls && scheme == "ldaps" {
+        return Err("ldaps:// is TLS from the begin, so starttls=yes cannot be".to_owned());
+    }
+    let authorities: Option<PathBuf> = item.option("ca")?.map(PathBuf::from);
+    if authorities.is_some() && !starttls && scheme == "ldap" {
+        return Err("ca= needs ldaps:// or starttls=yes".to_owned());
+    }
+    let bind_dn = item.option("bind-dn")?;
+    let password_file: Option<PathBuf> = item.option("password-file")?.map(PathBuf::from);
+    if bind_dn.is_some() != password_file.is_some() {
+        return Err("bind-dn and password-file go together".to_owned());
+    }
+    Ok(LdapSource {
+        uri: format!("{scheme}://{with_port}"),
+        starttls,
+        authorities,
+        base: item.option("base")?.ok_or("base= does not say below which entry to search")?,
+        filter: item.option("filter")?.unwrap_or_else(|| USUAL_FILTER.to_owned()),
+        bind_dn,
+        password_file,
+        ignore_references: match item.option("references")?.as_deref() {
+            None => false,
+            Some("ignore") => true,
+            Some(_) => return Err("references can only be ignore".to_owned()),
+        },
+    })
 }
 
 fn truth(item: &mut Item, key: &str) -> Result<bool, String> {
@@ -112,6 +181,15 @@ mod tests {
         .unwrap();
         assert_eq!(item.domains, ["example.org", "xn--bcher-kva.example"]);
         assert_eq!(item.source.to_string(), "socketmap:unix:/run/maps name=virtual");
+        for (text, uri) in [
+            ("ldap:ldap://dc.example base=dc=x", "ldap://dc.example:389"),
+            ("ldap:ldaps://[::1]/ base=dc=x", "ldaps://[::1]:636"),
+            ("ldap:ldap://dc.example:3268 base=dc=x starttls=yes ca=/f", "ldap://dc.example:3268"),
+        ] {
+            assert_eq!(read(text).unwrap().source.to_string(), format!("ldap:{uri} base=\"dc=x\""));
+        }
+        let item = read("callout:mail.example:25 timeout=3s connections=2").unwrap();
+        assert_eq!(item.source.to_string(), "callout:mail.example:25");
         let item = read("file:/etc/aliases aliases=yes").unwrap();
         assert_eq!(item.source, DirectorySource::File { path: "/etc/aliases".into(), aliases: true });
     }
@@ -125,6 +203,21 @@ mod tests {
             ("file:/f aliases=maybe", "aliases is yes or no"),
             ("file:/f name=x", "there is no option \"name\" here"),
             ("file:/f domain=a..b", "domain=a..b is no domain"),
+            ("callout:", "behind callout: stands HOST:PORT"),
+            (
+                "callout:mail.example:25 timeout=1",
+                "timeout is a time with its unit, such as 5s, 10m or 24h, from 1ms to 1h",
+            ),
+            ("ldap:dc.example", "behind ldap: stands ldap://HOST or ldaps://HOST"),
+            ("ldap:http://dc.example", "http:// is neither ldap:// nor ldaps://"),
+            ("ldap:ldap://", "\"\" is no host, and no host and port"),
+            ("ldap:ldap://dc.example", "base= does not say below which entry to search"),
+            ("ldap:ldap://dc.example base=dc=x bind-dn=cn=y", "bind-dn and password-file go together"),
+            ("ldap:ldap://dc.example base=dc=x ca=/f", "ca= needs ldaps:// or starttls=yes"),
+            (
+                "ldap:ldaps://dc.example base=dc=x starttls=yes",
+                "ldaps:// is TLS from the begin, so starttls=yes cannot be",
+            ),
             ("socketmap:unix:/s", "name= names no map"),
             ("socketmap:unix:/s name=\"a b\"", "name= names no map"),
             ("socketmap:/s name=x", "behind socketmap: stands unix:PATH or inet:HOST:PORT"),

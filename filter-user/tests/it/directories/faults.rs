@@ -11,7 +11,7 @@ use crate::backend_faults::sink;
 use crate::dialogue::Dialogue;
 
 /// A server that takes connections and does this with each.
-fn server(serve: impl Fn(TcpStream) + Clone + Send + 'static) -> SocketAddr {
+pub(super) fn server(serve: impl Fn(TcpStream) + Clone + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
@@ -24,7 +24,7 @@ fn server(serve: impl Fn(TcpStream) + Clone + Send + 'static) -> SocketAddr {
 }
 
 /// Reads what is sent, and says this each time.
-fn always_says(reply: Vec<u8>) -> SocketAddr {
+pub(super) fn always_says(reply: Vec<u8>) -> SocketAddr {
     server(move |mut stream| {
         let mut request = [0; 4096];
         while stream.read(&mut request).is_ok_and(|read| read > 0) && stream.write_all(&reply).is_ok() {}

@@ -1,8 +1,11 @@
 //! Remote directories, real ones: relaygate before a real Postfix, asked about recipients that a directory knows, does not
 //! know and cannot say anything about. Each directory is stopped in the middle, and comes back.
 
+mod callout;
 mod faults;
+mod ldap;
 mod postmap;
+mod slapd;
 mod socketmap;
 
 use std::net::SocketAddr;
