@@ -14,6 +14,7 @@ mod dialogue;
 mod directories;
 mod dovecot;
 mod failover;
+mod guessing;
 mod haproxy;
 mod listeners;
 mod metrics;

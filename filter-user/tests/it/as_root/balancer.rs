@@ -1,5 +1,6 @@
 //! A real HAProxy in front, and XDP on the interface that it comes through: the client behind it is struck and refused,
-//! HAProxy's own packets are never dropped, and its other clients notice nothing.
+//! HAProxy's own packets are never dropped, and its other clients notice nothing. Round the balancer the same client
+//! comes to nothing in the kernel.
 
 use std::io::Read;
 use std::net::{IpAddr, SocketAddr, TcpStream};
@@ -31,13 +32,17 @@ impl Site {
         site.edge.link("e0", &["192.0.2.1/24"], &site.balancer, "b0", &["192.0.2.10/24"]);
         let clients = ["203.0.113.66/24", "203.0.113.7/24"];
         site.outside.link("p0", &clients, &site.balancer, "b1", &["203.0.113.1/24"]);
+        // And a way round the balancer, by the clients' same addresses.
+        site.edge.link("e1", &[], &site.outside, "p1", &[]);
+        site.edge.ip("route add 203.0.113.0/24 dev e1");
+        site.outside.ip("route add 192.0.2.1/32 dev p1");
         site
     }
 
     /// relaygate with XDP, and HAProxy before it.
     fn serve(&self, how: &'static str) -> (Daemon, Haproxy) {
         let flags = format!(
-            "--backend sink: --local-domain example.test --interface e0 --metrics-listen {METRICS} --workers 2 \
+            "--backend sink: --local-domain example.test --interface e0 --interface e1 --metrics-listen {METRICS} --workers 2 \
              --proxy-protocol-from {BALANCER} --strikes-to-limit 3 --strikes-to-block 5 --block-for 10m"
         );
         let daemon = self.edge.run(move || Daemon::start_listening_on(SERVER, &flags));
@@ -52,12 +57,15 @@ impl Site {
     }
 
     fn connect(&self, source: &str) -> std::io::Result<TcpStream> {
-        let source: IpAddr = source.parse().unwrap();
+        self.connect_to(FRONT, source, Duration::from_secs(10))
+    }
+
+    fn connect_to(&self, to: &str, source: &str, within: Duration) -> std::io::Result<TcpStream> {
+        let (to, source): (SocketAddr, IpAddr) = (to.parse().unwrap(), source.parse().unwrap());
         self.outside.run(move || {
-            let to: SocketAddr = FRONT.parse().unwrap();
             let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
             socket.bind(&SocketAddr::new(source, 0).into()).unwrap();
-            socket.connect_timeout(&to.into(), Duration::from_secs(10))?;
+            socket.connect_timeout(&to.into(), within)?;
             Ok(socket.into())
         })
     }
@@ -123,6 +131,15 @@ fn the_story(how: &'static str) {
     for counter in ["dropped_blocked", "dropped_limited"] {
         assert!(site.packets(counter).abs() < f64::EPSILON, "{counter}");
     }
+
+    // Whoever comes straight is who it says it is: the bystander hears the banner, the offender's SYN dies in the kernel.
+    let within = Duration::from_millis(400);
+    let mut straight = Dialogue::over(site.connect_to(SERVER, BYSTANDER, within).unwrap());
+    assert!(straight.reply().starts_with("220 "));
+    let error = site.connect_to(SERVER, ATTACKER, within).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
+    eventually("the kernel's counters", || (site.packets("dropped_blocked") > 0.0).then_some(()));
+
     let log = daemon.log();
     assert!(!log.contains("no PROXY header"), "HAProxy's health checks are no faults: {log}");
     let (status, log) = daemon.stop();
