@@ -1,4 +1,5 @@
-//! Local-parts that carry another address: percent hacks, bang paths, quoted addresses, routes and IMCEA encapsulation.
+//! Local-parts that carry another address: percent hacks, bang paths, quoted addresses, routes, IMCEA encapsulation and
+//! the names of other mail systems.
 //! Says what a local-part could mean to a server that reads more into it than RFC 5321 does; whether a mailbox is
 //! nevertheless called so, the directory knows.
 
@@ -11,6 +12,8 @@ use icu_normalizer::DecomposingNormalizerBorrowed;
 /// How an address is hidden in a local-part. A later variant goes before an earlier one where both fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DisguiseKind {
+    /// `/O=FAR/CN=VICTIM` or `"c=us;p=far;s=victim"`, as X.400 (RFC 2156) and Exchange write names.
+    OrName,
     /// `far.example!victim` (RFC 976).
     BangPath,
     /// `victim%far.example` (RFC 1123 section 5.2.16).
@@ -28,6 +31,7 @@ impl DisguiseKind {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::OrName => "X.400 or Exchange name",
             Self::BangPath => "bang path",
             Self::PercentHack => "percent hack",
             Self::QuotedAddress => "quoted address",
@@ -64,8 +68,10 @@ impl Disguise<'_> {
 #[must_use]
 pub fn decode(local_part: &str) -> Option<Disguise<'_>> {
     let mut kind = encapsulated(local_part).map(|_| DisguiseKind::Encapsulation);
+    let mut name = NameParts::default();
     for character in local_part.chars() {
         fold(character, |one| {
+            name.read(one);
             kind = kind.max(match one {
                 '!' => Some(DisguiseKind::BangPath),
                 '%' => Some(DisguiseKind::PercentHack),
@@ -75,7 +81,36 @@ pub fn decode(local_part: &str) -> Option<Disguise<'_>> {
             });
         });
     }
+    kind = kind.max(name.are_some().then_some(DisguiseKind::OrName));
     kind.map(|kind| Disguise { kind, local_part })
+}
+
+/// The parts of an X.400 or Exchange name, each a letter or more, `=` and a value: behind slashes, or between
+/// semicolons.
+#[derive(Debug, Default)]
+struct NameParts {
+    begun: bool,
+    slash_first: bool,
+    equals: bool,
+    semicolon: bool,
+}
+
+impl NameParts {
+    fn read(&mut self, character: char) {
+        match character {
+            // What a quoted-string may have around the name.
+            '"' | '\\' | ' ' => return,
+            '/' if !self.begun => self.slash_first = true,
+            '=' => self.equals = true,
+            ';' => self.semicolon = true,
+            _ => {}
+        }
+        self.begun = true;
+    }
+
+    fn are_some(&self) -> bool {
+        self.equals && (self.slash_first || self.semicolon)
+    }
 }
 
 /// The characters that a local-part stands for: without the quotes and backslashes of a quoted-string (RFC 5321
@@ -165,7 +200,7 @@ impl fmt::Display for Disguise<'_> {
             DisguiseKind::BangPath => positions.find(marked('!')),
             DisguiseKind::PercentHack => positions.rev().find(marked('%')),
             DisguiseKind::Route => positions.rev().find(marked(':')),
-            DisguiseKind::QuotedAddress | DisguiseKind::Encapsulation => None,
+            DisguiseKind::QuotedAddress | DisguiseKind::Encapsulation | DisguiseKind::OrName => None,
         };
         let sides = mark.map(|(at, mark)| (&content[..at], &content[at + mark.len_utf8()..]));
         match (self.kind, sides) {
@@ -270,6 +305,13 @@ mod tests {
             ("\"\u{a0}IMCEASMTP﹣victim+40far\"", Encapsulation, "victim@far"),
             ("far.example‼victim", BangPath, "victim@far.example"),
             ("a⩴b", Route, "b"),
+            ("/O=FAR/OU=SITE/CN=RECIPIENTS/CN=VICTIM", OrName, "/O=FAR/OU=SITE/CN=RECIPIENTS/CN=VICTIM"),
+            ("\"/c=us/admd= /prmd=far/s=victim/\"", OrName, "/c=us/admd= /prmd=far/s=victim/"),
+            ("\" \\/s=victim\"", OrName, " /s=victim"),
+            ("\"c=us;a= ;p=far;s=victim\"", OrName, "c=us;a= ;p=far;s=victim"),
+            ("\"/RFC-822=victim(a)far.example/\"", OrName, "/RFC-822=victim(a)far.example/"),
+            ("／o＝far", OrName, "／o＝far"),
+            ("\"/RFC-822=victim@far.example/\"", QuotedAddress, "/RFC-822=victim@far.example/"),
             ("%", PercentHack, "@"),
             ("!", BangPath, "@"),
             ("\":\"", Route, ""),
@@ -299,6 +341,9 @@ mod tests {
             "o'neil",
             "a=b",
             "a/b",
+            "/a",
+            "a/b=c",
+            "\"a;b\"",
             "",
             "\"\"",
             "\"",

@@ -185,6 +185,7 @@ impl<'s> Player<'s> {
                 Answer::Accept
             }
             Question::Mail(mail) => {
+                self.judge.begin(&mail);
                 let size = mail.size.map_or(String::new(), |size| format!(" SIZE={size}"));
                 let body = if mail.eight_bit { " BODY=8BITMIME" } else { "" };
                 let utf8 = if mail.smtputf8 { " SMTPUTF8" } else { "" };

@@ -3,10 +3,13 @@
 
 use std::net::IpAddr;
 
+use filter_user::address::ReversePath;
 use filter_user::lookup::Directories;
-use filter_user::policy::{Decision, DirectoryAnswer, Facts, Policy, PolicySettings};
+use filter_user::policy::{
+    ClientCertificate, Decision, DirectoryAnswer, Facts, Login, Policy, PolicySettings, Sender,
+};
 use filter_user::smtp::reply::{DIRECTORY_UNAVAILABLE, RELAYING_PROHIBITED, UNKNOWN_RECIPIENT};
-use filter_user::smtp::{Answer, RcptCommand, XclientCommand};
+use filter_user::smtp::{Answer, MailCommand, RcptCommand, XclientCommand};
 
 use super::script::Settings;
 
@@ -17,6 +20,10 @@ pub(super) struct Judge {
     /// A file is read before anything else and never away; this stands for a directory that can be.
     away: bool,
     client: IpAddr,
+    login: Option<Login>,
+    certificate: Option<ClientCertificate>,
+    /// The sender of the transaction, and where its domain begins.
+    sender: Option<(String, usize)>,
 }
 
 impl Judge {
@@ -28,6 +35,9 @@ impl Judge {
             reroute: true,
             relay_networks: settings.relay.iter().copied().map(Into::into).collect(),
             never_relay: settings.never.clone(),
+            relay_authenticated: true,
+            sender_logins: settings.sender_logins.clone(),
+            relay_client_certificate: true,
             ..PolicySettings::default()
         });
         let directory = settings.mailboxes.as_ref().map_or_else(Directories::none, |mailboxes| {
@@ -37,7 +47,23 @@ impl Judge {
             Directories::from_file(path, &settings.local, false)
                 .expect("the mailboxes of a transcript are some")
         });
-        Self { policy, directory, away: settings.directory_away, client: settings.client }
+        Self {
+            policy,
+            directory,
+            away: settings.directory_away,
+            client: settings.client,
+            login: settings.login.as_deref().map(Login::proven),
+            certificate: settings.certificate.clone().map(|name| ClientCertificate::verified(vec![name])),
+            sender: None,
+        }
+    }
+
+    /// A transaction begins.
+    pub(super) fn begin(&mut self, mail: &MailCommand<'_>) {
+        self.sender = match mail.path {
+            ReversePath::Null => None,
+            ReversePath::Mailbox(mailbox) => Some((mailbox.text.to_owned(), mailbox.local_part.len() + 1)),
+        };
     }
 
     /// The client is another one; gives what a `D:` line calls it.
@@ -55,7 +81,16 @@ impl Judge {
             Some(mailbox) => self.directory.answer_now(&mailbox).expect("a file answers at once"),
             None => DirectoryAnswer::NotAsked,
         };
-        let facts = Facts::of_connection(self.client, None);
+        let sender = self.sender.as_ref().map_or(Sender::Null, |(text, domain)| Sender::Mailbox {
+            local_part: &text[..domain - 1],
+            domain: &text[*domain..],
+        });
+        let facts = Facts {
+            sender: Some(sender),
+            login: self.login.as_ref(),
+            certificate: self.certificate.as_ref(),
+            ..Facts::of_connection(self.client, None)
+        };
         let decision = self.policy.decide(&facts, &placement, said);
         let answer = match decision {
             Decision::Route(_) | Decision::Relay(..) => Answer::Accept,

@@ -4,8 +4,11 @@ use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use filter_user::policy::SenderLogin;
 use filter_user::smtp::{BareNewline, Deadlines, Limits};
 use ipnet::IpNet;
+
+use crate::decisions::sender_pattern;
 
 /// What happens, in its order.
 #[derive(Debug, PartialEq, Eq)]
@@ -48,6 +51,12 @@ pub(super) struct Settings {
     pub(super) relay: Vec<IpNet>,
     /// `never`: networks that may not.
     pub(super) never: Vec<IpNet>,
+    /// `login`: whom the client has authenticated as.
+    pub(super) login: Option<String>,
+    /// `certificate`: whom the client's certificate names.
+    pub(super) certificate: Option<String>,
+    /// `sender-login <login> = <senders>`: whom a login may send as.
+    pub(super) sender_logins: Vec<SenderLogin>,
     /// `early = yes`: the client talks before the banner.
     pub(super) early: bool,
     /// `backend <command> = <reply>`: what the backend says to a command that begins so, in place of yes; `end` is the
@@ -74,6 +83,9 @@ impl Default for Settings {
             own: Vec::new(),
             relay: Vec::new(),
             never: Vec::new(),
+            login: None,
+            certificate: None,
+            sender_logins: Vec::new(),
             early: false,
             backend: HashMap::new(),
             limits: Limits {
@@ -111,6 +123,8 @@ impl Settings {
             "own" => self.own = value.split(' ').map(address).collect::<Result<_, _>>()?,
             "relay" => self.relay = value.split(' ').map(network).collect::<Result<_, _>>()?,
             "never" => self.never = value.split(' ').map(network).collect::<Result<_, _>>()?,
+            "login" => self.login = Some(value.to_owned()),
+            "certificate" => self.certificate = Some(value.to_owned()),
             "early" => self.early = yes,
             "command_line" => self.limits.command_line = number(value)?,
             "commands" => self.limits.commands = number(value)?,
@@ -130,11 +144,15 @@ impl Settings {
                 self.offered.remove(name);
                 self.offered.extend(yes.then(|| name.to_owned()));
             }
-            _ => match name.strip_prefix("backend ") {
-                Some(command) => {
+            _ => match name.split_once(' ') {
+                Some(("backend", command)) => {
                     self.backend.insert(command.to_owned(), value.replace("\\r\\n", "\r\n"));
                 }
-                None => return Err(format!("{name} is no setting")),
+                Some(("sender-login", login)) => self.sender_logins.push(SenderLogin {
+                    login: login.to_owned(),
+                    senders: value.split(' ').map(sender_pattern).collect(),
+                }),
+                _ => return Err(format!("{name} is no setting")),
             },
         }
         Ok(())
