@@ -16,7 +16,7 @@ use super::question::Question;
 use super::remote::Remote;
 use crate::address::{Domain, Mailbox, disguise};
 use crate::config::{Config, DirectorySource, RemoteServer};
-use crate::policy::{DirectoryAnswer, DomainSet};
+use crate::policy::{DirectoryAnswer, DomainSet, RoutingTable};
 
 /// What knows the local recipients, or nothing. Shared by all workers.
 #[derive(Debug, Default)]
@@ -63,7 +63,7 @@ impl Directories {
     /// runtime.
     pub fn open(config: &Config, runtime: &Handle) -> Result<Self, DirectoryError> {
         let settings = &config.directories;
-        let local = Arc::new(DomainSet::new(&config.local_domains));
+        let local = Arc::new(RoutingTable::new(&config.local_domains, &config.routing.routes));
         let mut opened = Self {
             catch_all: DomainSet::new(&settings.catch_all),
             delimiters: settings.recipient_delimiter.clone(),
@@ -109,7 +109,7 @@ impl Directories {
         local_domains: &[String],
         case_sensitive: bool,
     ) -> Result<Self, MailboxFileError> {
-        let local = Arc::new(DomainSet::new(local_domains));
+        let local = Arc::new(RoutingTable::new(local_domains, &[]));
         let file = FileInForce::load(path.into(), Reading { local, case_sensitive, aliases: false })?;
         let directory = Directory { domains: None, source: Source::File(Box::new(file)) };
         Ok(Self { directories: vec![directory], case_sensitive, ..Self::default() })

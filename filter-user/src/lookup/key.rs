@@ -22,6 +22,16 @@ impl Key {
     /// The key of a local-part; nothing for one that is longer than any that a directory can hold.
     pub(super) fn new(local_part: &str, case_sensitive: bool) -> Option<Self> {
         let mut key = Self { octets: [0; Self::MAX], end: Self::PREFIX };
+        if local_part.is_ascii() && !local_part.starts_with('"') {
+            // Nearly all: what is written is what is compared, but for its case.
+            key.end += local_part.len();
+            let room = key.octets.get_mut(Self::PREFIX..key.end)?;
+            room.copy_from_slice(local_part.as_bytes());
+            if !case_sensitive {
+                room.make_ascii_lowercase();
+            }
+            return Some(key);
+        }
         for character in unquoted(local_part) {
             if case_sensitive {
                 key.push(character)?;

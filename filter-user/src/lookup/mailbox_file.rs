@@ -2,19 +2,21 @@
 //! once and then in memory; who reads it again, and when, is not decided here.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read as _};
+use std::io::{self, BufRead, BufReader, Read as _, Seek as _};
 use std::path::Path;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
+use hashbrown::hash_map::EntryRef;
+use memchr::memchr_iter;
 
 use super::key::Key;
 use super::mailbox_error::MailboxFileError;
 use super::mailbox_line::MailboxLine;
 use super::mailbox_table::MailboxTable;
 use crate::policy::domain_set::canonical;
-use crate::policy::{DirectoryAnswer, DomainSet};
+use crate::policy::{DirectoryAnswer, DomainSet, RoutingTable};
 
 /// The longest line, in octets: an address of the longest kind, and a comment.
 pub(super) const MAX_LINE: usize = 1024;
@@ -24,8 +26,8 @@ const MOST_ROOM: usize = 64 << 20;
 /// How a file is read.
 #[derive(Clone, Debug)]
 pub(super) struct Reading {
-    /// The local domains: an address of another one is a mistake.
-    pub(super) local: Arc<DomainSet>,
+    /// What says which domains are ours: an address of another one is a mistake.
+    pub(super) local: Arc<RoutingTable>,
     /// Local-parts differ by case.
     pub(super) case_sensitive: bool,
     /// Whether something stands behind each address: what it is an alias for, as in Postfix's tables and in `aliases(5)`.
@@ -63,14 +65,13 @@ impl MailboxFile {
             return Err(unreadable(io::Error::other("it is not a regular file")));
         }
         let mut reader = BufReader::with_capacity(1 << 16, File::open(path).map_err(unreadable)?);
-        // A key is hardly ever longer than its line; what is left over is given back. A file may be full of holes.
+        // A table that grows makes itself anew each time. A key is hardly ever longer than its line, and what is left over
+        // is given back; but a file may be one hole.
+        let keys =
+            lines(&mut reader).and_then(|lines| reader.rewind().map(|()| lines)).map_err(unreadable)?;
         let room = usize::try_from(found.len()).map_or(MOST_ROOM, |octets| octets.min(MOST_ROOM));
-        let mut loading = Loading {
-            path,
-            reading,
-            domains: Domains::default(),
-            mailboxes: MailboxTable::with_room_for(room),
-        };
+        let mailboxes = MailboxTable::with_room_for(keys, room);
+        let mut loading = Loading { path, reading, domains: Domains::default(), mailboxes };
         let mut octets = Vec::with_capacity(MAX_LINE);
         for line in 1.. {
             octets.clear();
@@ -147,10 +148,8 @@ impl Loading<'_> {
         };
         let mut number = None;
         if let Some(domain) = domain {
-            if !self.reading.local.contains(domain) {
-                return Err(MailboxFileError::NotLocal { path: path(), line, text: text() });
-            }
-            let of_domain = of_domain(&mut self.domains, domain);
+            let of_domain = of_domain(&mut self.domains, domain, &self.reading.local)
+                .ok_or_else(|| MailboxFileError::NotLocal { path: path(), line, text: text() })?;
             if local_part.is_empty() {
                 of_domain.whole = true;
                 return Ok(());
@@ -178,11 +177,28 @@ impl Loading<'_> {
     }
 }
 
-/// What is known of a domain, which is new where it has not been seen.
-fn of_domain<'d>(domains: &'d mut Domains, domain: &str) -> &'d mut OfDomain {
+/// How many lines there are from here on.
+fn lines(reader: &mut impl BufRead) -> io::Result<usize> {
+    let mut lines = 1;
+    loop {
+        let octets = reader.fill_buf()?;
+        if octets.is_empty() {
+            return Ok(lines);
+        }
+        lines += memchr_iter(b'\n', octets).count();
+        let read = octets.len();
+        reader.consume(read);
+    }
+}
+
+/// What is known of a domain, which is new where it has not been seen; nothing where it is not local.
+fn of_domain<'d>(domains: &'d mut Domains, domain: &str, local: &RoutingTable) -> Option<&'d mut OfDomain> {
     let number = u32::try_from(domains.len()).unwrap_or(u32::MAX);
-    let name = canonical(domain).unwrap_or(domain.into());
-    domains.entry_ref(&*name).or_insert(OfDomain { number, whole: false })
+    let name = canonical(domain)?;
+    match domains.entry_ref(&*name) {
+        EntryRef::Occupied(known) => Some(known.into_mut()),
+        EntryRef::Vacant(new) => local.is_ours(&name).then(|| new.insert(OfDomain { number, whole: false })),
+    }
 }
 
 /// A line's beginning, fit for a log.
@@ -198,12 +214,21 @@ fn excerpt(octets: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::{BackendId, Route, RoutedTo, SentTo};
     use DirectoryAnswer::{Extension, Known, Unknown, WholeDomain};
 
     const DOMAINS: [&str; 3] = ["example.org", "bücher.example", "all.example"];
 
     fn reading() -> Reading {
-        Reading { local: Arc::new(DomainSet::new(&DOMAINS)), case_sensitive: false, aliases: false }
+        let row = Route {
+            sent_to: SentTo::AndBelow("branch.example".to_owned()),
+            routed_to: RoutedTo::Inbound(BackendId(1)),
+        };
+        Reading {
+            local: Arc::new(RoutingTable::new(&DOMAINS.map(str::to_owned), &[row])),
+            case_sensitive: false,
+            aliases: false,
+        }
     }
 
     fn load_as(content: &[u8], reading: Reading) -> Result<MailboxFile, MailboxFileError> {
@@ -225,9 +250,10 @@ mod tests {
     #[test]
     fn a_file_answers_for_what_it_holds() {
         let content = "\u{feff}# who is here\r\n\r\nUser\r\nfirst.last@Example.ORG # here only\n\n@all.example\n\
-                       \"john doe\"\n\"plain\"@example.org\nsales%emea@all.example\nÜNI@bücher.example";
+                       \"john doe\"\n\"plain\"@example.org\nsales%emea@all.example\nÜNI@bücher.example\n\
+                       here@a.branch.example";
         let file = load(content.as_bytes()).unwrap();
-        assert_eq!(file.len(), 7);
+        assert_eq!(file.len(), 8);
         for (mailbox, said) in [
             ("user@example.org", Known),
             ("USER@xn--bcher-kva.example", Known),
@@ -242,6 +268,8 @@ mod tests {
             ("uni@bücher.example", Unknown),
             ("anyone@all.example", WholeDomain),
             ("user@all.example", Known),
+            ("here@A.branch.example", Known),
+            ("here@b.branch.example", Unknown),
             ("user@elsewhere.example", Known),
             ("first.last@elsewhere.example", Unknown),
             ("sales%emea@all.example", Known),

@@ -1,7 +1,41 @@
 //! One line of a mailbox file, without its meaning: which form it has. Knows no domain.
 
+use memchr::memchr;
+
 /// The longest local-part, in octets as written (RFC 5321 section 4.5.3.1.1).
 pub(super) const MAX_LOCAL_PART: usize = 64;
+
+/// RFC 5321 `atext`, of ASCII.
+const ATEXT: [bool; 128] = {
+    let mut table = [false; 128];
+    let mut octet = 0;
+    while octet < 128 {
+        let special = matches!(
+            octet as u8,
+            b'!' | b'#'
+                | b'$'
+                | b'%'
+                | b'&'
+                | b'\''
+                | b'*'
+                | b'+'
+                | b'-'
+                | b'/'
+                | b'='
+                | b'?'
+                | b'^'
+                | b'_'
+                | b'`'
+                | b'{'
+                | b'|'
+                | b'}'
+                | b'~'
+        );
+        table[octet] = special || (octet as u8).is_ascii_alphanumeric();
+        octet += 1;
+    }
+    table
+};
 
 /// What a line says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +91,9 @@ impl<'a> MailboxLine<'a> {
 
 /// A `#` begins a comment where a word could begin; elsewhere it is a character of a local-part.
 fn without_comment(line: &str) -> &str {
+    if memchr(b'#', line.as_bytes()).is_none() {
+        return line;
+    }
     let mut before_word = true;
     before(line, |character| {
         let begins = character == '#' && before_word;
@@ -112,10 +149,9 @@ fn is_quoted_string(local_part: &str) -> bool {
 
 /// RFC 5321 `Dot-string`, with RFC 6531's characters.
 pub(super) fn is_dot_string(local_part: &str) -> bool {
-    let atext = |character: char| {
-        character.is_ascii_alphanumeric()
-            || "!#$%&'*+-/=?^_`{|}~".contains(character)
-            || (!character.is_ascii() && !character.is_control() && !character.is_whitespace())
+    let atext = |character: char| match u8::try_from(character) {
+        Ok(octet) if octet.is_ascii() => ATEXT[usize::from(octet)],
+        _ => !character.is_control() && !character.is_whitespace(),
     };
     local_part.split('.').all(|atom| !atom.is_empty() && atom.chars().all(atext))
 }

@@ -5,6 +5,7 @@ use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
 use super::key::Key;
 
@@ -26,22 +27,29 @@ pub(super) struct Full;
 const _: () = assert!(Key::MAX <= u8::MAX as usize);
 
 impl MailboxTable {
-    /// An empty one, with room for so many octets of keys.
-    pub(super) fn with_room_for(octets: usize) -> Self {
-        Self { octets: Vec::with_capacity(octets), ..Self::default() }
+    /// An empty one, with room for so many keys of so many octets in all.
+    pub(super) fn with_room_for(keys: usize, octets: usize) -> Self {
+        Self {
+            octets: Vec::with_capacity(octets),
+            begins: HashTable::with_capacity(keys),
+            hasher: RandomState::default(),
+        }
     }
 
     /// Takes a key, if it is not there yet.
     pub(super) fn insert(&mut self, key: &[u8]) -> Result<(), Full> {
-        if self.contains(key) {
-            return Ok(());
-        }
         let Self { octets, begins, hasher } = self;
         let begin = u32::try_from(octets.len()).map_err(|_| Full)?;
         let length = u8::try_from(key.len()).map_err(|_| Full)?;
         octets.push(length);
         octets.extend_from_slice(key);
-        begins.insert_unique(hasher.hash_one(key), begin, |&begin| hasher.hash_one(key_at(octets, begin)));
+        let hash_at = |begin: &u32| hasher.hash_one(key_at(octets, *begin));
+        match begins.entry(hasher.hash_one(key), |begin| key_at(octets, *begin) == key, hash_at) {
+            Entry::Vacant(place) => {
+                place.insert(begin);
+            }
+            Entry::Occupied(_) => octets.truncate(begin as usize),
+        }
         Ok(())
     }
 

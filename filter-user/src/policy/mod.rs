@@ -22,13 +22,12 @@ pub use explain::{Line, Row, Step};
 pub use identity::{ClientCertificate, Login};
 pub use placement::Placement;
 pub use restrictions::{ClientNetwork, Grant, GrantReason, InternalAddress, SenderLogin};
-pub use routing_table::{AnswerId, BackendId, Route, RouteId, RoutedTo, SentTo};
+pub use routing_table::{AnswerId, BackendId, Route, RouteId, RoutedTo, RoutingTable, SentTo};
 pub use sender::{Sender, SenderPattern};
 
 use crate::address::ForwardPath;
 use explain::Unobserved;
 use restrictions::{Asked, Restrictions};
-use routing_table::RoutingTable;
 
 /// What is known of the session that asks.
 #[derive(Clone, Copy, Debug)]

@@ -62,7 +62,7 @@ pub(super) struct Target {
 
 /// The table, compiled.
 #[derive(Debug, Default)]
-pub(super) struct RoutingTable {
+pub struct RoutingTable {
     exactly: HashMap<Box<str>, Target, RandomState>,
     and_below: HashMap<Box<str>, Target, RandomState>,
     rest: Option<Target>,
@@ -74,7 +74,8 @@ pub(super) struct RoutingTable {
 impl RoutingTable {
     /// Local domains are rows for exactly that domain, to the default backend. Where two rows are for the same domains,
     /// the first stands.
-    pub(super) fn new(local_domains: &[String], routes: &[Route]) -> Self {
+    #[must_use]
+    pub fn new(local_domains: &[String], routes: &[Route]) -> Self {
         let mut table = Self::default();
         for (number, domain) in local_domains.iter().enumerate() {
             let target = Target {
@@ -98,6 +99,12 @@ impl RoutingTable {
             }
         }
         table
+    }
+
+    /// Whether the mailboxes of this domain are ours.
+    #[must_use]
+    pub fn is_ours(&self, domain: &str) -> bool {
+        matches!(self.find(domain), Some(Target { routed_to: RoutedTo::Inbound(_), .. }))
     }
 
     /// The row for this domain name. Allocates only for U-labels.
