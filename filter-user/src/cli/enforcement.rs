@@ -6,12 +6,17 @@ use std::sync::Arc;
 use filter_common::{Rate, Timestamp};
 
 use crate::config::Config;
+use crate::control::SanctionsStatus;
 use crate::kernel::{Kernel, KernelSettings, MeasuringRuns};
 use crate::peers::{Enforcer, LocalEnforcer};
 use crate::telemetry::{Metrics, field, metrics};
 
 /// Authenticated hosts that the kernel remembers at once.
 const MAX_AUTHENTICATED: usize = 65_536;
+
+/// The homes that sanctions may have, as logs and status name them.
+const KERNEL: &str = "kernel";
+const PROCESS: &str = "process";
 
 /// Where sanctions are enforced.
 pub(super) enum Enforcement {
@@ -22,7 +27,11 @@ pub(super) enum Enforcement {
         _measuring: Option<MeasuringRuns>,
     },
     /// Here.
-    Process(Arc<LocalEnforcer>),
+    Process {
+        local: Arc<LocalEnforcer>,
+        /// Why not in the kernel.
+        reason: String,
+    },
 }
 
 impl Enforcement {
@@ -30,12 +39,13 @@ impl Enforcement {
     pub(super) fn start(config: &Config, addresses: &[SocketAddr]) -> Self {
         let local = || LocalEnforcer::new(config.limit_rate, config.max_peers);
         if config.interfaces.is_empty() {
+            let reason = "no interface is set";
             tracing::info!(
-                { field::HOME } = "process",
-                { field::REASON } = "no interface is set",
+                { field::HOME } = PROCESS,
+                { field::REASON } = reason,
                 "sanctions are enforced when connections are accepted"
             );
-            return Self::Process(Arc::new(local()));
+            return Self::Process { local: Arc::new(local()), reason: reason.to_owned() };
         }
         let mut ports: Vec<_> = addresses.iter().map(SocketAddr::port).collect();
         ports.sort_unstable();
@@ -57,7 +67,7 @@ impl Enforcement {
             Ok(kernel) => {
                 for attached in kernel.attached() {
                     tracing::info!(
-                        { field::HOME } = "kernel",
+                        { field::HOME } = KERNEL,
                         { field::INTERFACE } = attached.interface,
                         { field::REASON } = %attached.mode,
                         "sanctions are enforced by XDP"
@@ -68,11 +78,11 @@ impl Enforcement {
             }
             Err(error) => {
                 tracing::warn!(
-                    { field::HOME } = "process",
+                    { field::HOME } = PROCESS,
                     { field::REASON } = %error,
                     "XDP is not available: sanctions are enforced when connections are accepted"
                 );
-                Self::Process(Arc::new(local()))
+                Self::Process { local: Arc::new(local()), reason: error.to_string() }
             }
         }
     }
@@ -81,8 +91,21 @@ impl Enforcement {
     pub(super) fn enforcer(&self) -> Arc<dyn Enforcer> {
         match self {
             Self::Kernel { kernel, .. } => kernel.enforcer(),
-            Self::Process(local) => Arc::clone(local) as Arc<dyn Enforcer>,
+            Self::Process { local, .. } => Arc::clone(local) as Arc<dyn Enforcer>,
         }
+    }
+
+    /// Where they are enforced, and why there.
+    pub(super) fn status(&self) -> SanctionsStatus {
+        let (home, reason) = match self {
+            Self::Kernel { kernel, .. } => {
+                let attached = kernel.attached().iter();
+                let places = attached.map(|attached| format!("{} on {}", attached.mode, attached.interface));
+                (KERNEL, places.collect::<Vec<_>>().join(", "))
+            }
+            Self::Process { reason, .. } => (PROCESS, reason.clone()),
+        };
+        SanctionsStatus { home: home.to_owned(), reason }
     }
 
     /// The task that reads what the kernel program tells; once.

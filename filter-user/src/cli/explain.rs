@@ -1,88 +1,132 @@
-//! `relaygate explain`: what would be done with one recipient, decided by the same calls as for real mail. Opens no
-//! connection, but to the directories that such mail would ask.
+//! `relaygate explain`: what would be done with one recipient, decided by the same calls as for real mail: by the running
+//! daemon where it is asked over its control socket, else by the configuration. Opens no connection, but to the
+//! directories that such mail would ask.
 
 use std::io::Write;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 
-use anyhow::Context;
-use clap::{Arg, ArgMatches, Command, value_parser};
+use anyhow::{Context, bail};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
-use crate::address::{ForwardPath, Mailbox, PathError, ReversePath};
-use crate::config::{Config, Routing};
+use super::control::{self, Daemon};
+use crate::address::{ForwardPath, PathError, ReversePath};
+use crate::config::{Config, Effective, Routing};
+use crate::control::{ExplainedStep, Explanation, Query, Reply, Request};
 use crate::lookup::Directories;
-use crate::policy::{Decision, DirectoryAnswer, Facts, Policy, Row, Sender, Step};
+use crate::policy::{
+    ClientCertificate, Decision, DirectoryAnswer, Facts, Line, Login, Policy, Row, Sender, Step,
+};
 use crate::smtp::reply;
 
 /// The subcommand, without the settings.
 #[must_use]
 pub fn command() -> Command {
-    let address = |name: &'static str, help: &'static str| {
-        Arg::new(name)
-            .long(name)
-            .value_name("ADDRESS")
-            .required(true)
-            .help(help)
-            .help_heading("What to explain")
+    let argument = |name: &'static str, value: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name(value).help(help).help_heading("What to explain")
     };
     Command::new("explain")
         .about("Says what would be done with a recipient, and why")
-        .arg(address("peer", "The IP address of the client").value_parser(value_parser!(IpAddr)))
-        .arg(address("from", "The sender, as in MAIL FROM; empty or <> for a notification"))
-        .arg(address("to", "The recipient, as in RCPT TO"))
+        .arg(
+            argument("peer", "ADDRESS", "The IP address of the client")
+                .required(true)
+                .value_parser(value_parser!(IpAddr)),
+        )
+        .arg(
+            argument("from", "ADDRESS", "The sender, as in MAIL FROM; empty or <> for a notification")
+                .required(true),
+        )
+        .arg(argument("to", "ADDRESS", "The recipient, as in RCPT TO").required(true))
+        .arg(
+            argument("local", "ADDRESS:PORT", "The address and port that the client has connected to")
+                .value_parser(value_parser!(SocketAddr)),
+        )
+        .arg(argument("login", "NAME", "Whom the client has authenticated as"))
+        .arg(
+            argument("certificate", "NAME", "A name in the certificate that the client has shown")
+                .action(ArgAction::Append),
+        )
+        .arg(control::json_flag())
 }
 
 /// Explains.
 pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    let config = Config::load(matches)?;
-    let asked =
-        |name: &str| matches.get_one::<String>(name).with_context(|| format!("no --{name} was given"));
-    let peer = *matches.get_one::<IpAddr>("peer").context("no --peer was given")?;
-    let (from, to) = (bracketed(asked("from")?), bracketed(asked("to")?));
-    // Remote directories are asked as they would be for real mail.
+    let query = query(matches)?;
+    let explanation = match control::find(matches)? {
+        Daemon::At(path) => match crate::control::ask(&path, &Request::Explain(query))? {
+            Reply::Explained(explanation) => *explanation,
+            other => bail!("relaygate at {} answered something else: {other:?}", path.display()),
+        },
+        Daemon::NotAsked(given) => {
+            let (config, settings) = *given;
+            explain_configured(&config, &settings, query)?
+        }
+    };
+    let text = control::shown(matches, &explanation)?;
+    writeln!(std::io::stdout().lock(), "{text}").context("cannot print")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn query(matches: &ArgMatches) -> anyhow::Result<Query> {
+    let text = |name: &str| matches.get_one::<String>(name).cloned();
+    Ok(Query {
+        peer: *matches.get_one::<IpAddr>("peer").context("no --peer was given")?,
+        local: matches.get_one::<SocketAddr>("local").copied(),
+        from: text("from").context("no --from was given")?,
+        to: text("to").context("no --to was given")?,
+        login: text("login"),
+        certificate: matches.get_many("certificate").into_iter().flatten().cloned().collect(),
+    })
+}
+
+/// By the configuration, as a daemon would that was started with it. Remote directories are asked as they would be for
+/// real mail.
+fn explain_configured(config: &Config, settings: &[Effective], query: Query) -> anyhow::Result<Explanation> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start a runtime")?;
-    let directories = Directories::open(&config, runtime.handle())?;
-    let rules = Rules { policy: Policy::new(&config.policy_settings()), routing: config.routing };
-    let (steps, answer) =
-        rules.explain(peer, &from, &to, |mailbox| runtime.block_on(directories.ask(mailbox)));
-
-    let mut lines = vec![format!("peer    {peer}"), format!("from    {from}"), format!("to      {to}")];
-    lines.extend(steps.iter().map(Step::to_string));
-    lines.push(format!("answer  {answer}"));
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{}", lines.join("\n")).context("cannot print")?;
-    Ok(ExitCode::SUCCESS)
+    let directories = Directories::open(config, runtime.handle())?;
+    let policy = Policy::new(&config.policy_settings());
+    let rules = Rules { policy: &policy, routing: &config.routing, directories: &directories, settings };
+    Ok(runtime.block_on(rules.explain(query)))
 }
 
-/// What decides.
-struct Rules {
-    policy: Policy,
-    routing: Routing,
+/// What decides, and where it is written.
+#[derive(Clone, Copy)]
+pub(super) struct Rules<'r> {
+    pub(super) policy: &'r Policy,
+    pub(super) routing: &'r Routing,
+    pub(super) directories: &'r Directories,
+    pub(super) settings: &'r [Effective],
 }
 
-impl Rules {
-    /// The steps, and the answer in words with the reply that a client would get.
-    fn explain(
-        &self,
-        peer: IpAddr,
-        from: &str,
-        to: &str,
-        directories: impl FnOnce(&Mailbox<'_>) -> DirectoryAnswer,
-    ) -> (Vec<Step>, String) {
+impl Rules<'_> {
+    /// The steps, and what comes of them.
+    pub(super) async fn explain(&self, mut query: Query) -> Explanation {
+        (query.from, query.to) = (bracketed(&query.from), bracketed(&query.to));
         // The command line is UTF-8: an address beyond ASCII stands for a message that was given SMTPUTF8.
-        let smtputf8 = !from.is_ascii() || !to.is_ascii();
+        let smtputf8 = !query.from.is_ascii() || !query.to.is_ascii();
+        let (from, to) = (query.from.clone(), query.to.clone());
+        let refused = |query, steps, reply| Explanation {
+            query,
+            steps,
+            decision: None,
+            destination: None,
+            reply: Some(reply),
+        };
         let sender = match whole(ReversePath::parse(from.as_bytes(), smtputf8)) {
             Ok(sender) => sender,
-            Err(error) => return (Vec::new(), format!("501 5.1.7 the sender is no path: {error}")),
+            Err(error) => {
+                return refused(query, Vec::new(), format!("501 5.1.7 the sender is no path: {error}"));
+            }
         };
         let path = match whole(ForwardPath::parse(to.as_bytes(), smtputf8)) {
             Ok(path) => path,
             Err(error) => {
                 let step = Step { row: Row::Syntax, fits: true, detail: error.to_string(), line: None };
-                return (vec![step], format!("501 5.1.3 the recipient is no path: {error}"));
+                let reply = format!("501 5.1.3 the recipient is no path: {error}");
+                return refused(query, vec![self.explained(step)], reply);
             }
         };
         let routed = path.text().len() + 2 < to.len();
@@ -92,26 +136,75 @@ impl Rules {
             Step { row: Row::Syntax, fits: false, detail: format!("{to} is a path"), line: None },
             Step { row: Row::SourceRoute, fits: routed, detail: route, line: None },
         ];
-        let facts = Facts { sender: Some(Sender::of(&sender)), ..Facts::of_connection(peer, None) };
-        let (decision, further) = self.policy.explain(&facts, &path, directories);
+        // Nobody has proven anything here, and nobody is let through: it is what would be if they had.
+        let login = query.login.as_deref().map(Login::proven);
+        let names = Some(query.certificate.clone()).filter(|names| !names.is_empty());
+        let certificate = names.map(ClientCertificate::verified);
+        let facts = Facts {
+            sender: Some(Sender::of(&sender)),
+            login: login.as_ref(),
+            certificate: certificate.as_ref(),
+            ..Facts::of_connection(query.peer, query.local)
+        };
+        let said = match self.policy.place(&path).asks_directory() {
+            Some(mailbox) => self.directories.ask(&mailbox).await,
+            None => DirectoryAnswer::NotAsked,
+        };
+        let (decision, further) = self.policy.explain(&facts, &path, |_| said);
         steps.extend(further);
-        (steps, self.answer(decision))
+        let (destination, reply) = self.outcome(decision);
+        Explanation {
+            query,
+            steps: steps.into_iter().map(|step| self.explained(step)).collect(),
+            decision: Some(decision.to_string()),
+            destination,
+            reply,
+        }
     }
 
-    fn answer(&self, decision: Decision) -> String {
+    /// Where the mail would go, or the reply that the client would get.
+    fn outcome(&self, decision: Decision) -> (Option<String>, Option<String>) {
+        let to = |number| self.routing.destination(number).map(|destination| destination.hosts.to_string());
         let reply = match decision {
-            Decision::Route(_) | Decision::Relay(..) => {
-                return format!("{decision}: the backend's own answer to RCPT is passed on");
-            }
-            Decision::Answer(answer) => {
-                let line = self.routing.answer(answer).map_or("", |answer| answer.line.trim_end());
-                return format!("{decision}: {line}");
-            }
-            Decision::Prohibited(_) => reply::RELAYING_PROHIBITED,
-            Decision::UnknownRecipient => reply::UNKNOWN_RECIPIENT,
-            Decision::TryLater => reply::DIRECTORY_UNAVAILABLE,
+            Decision::Route(backend) => return (to(backend.0), None),
+            Decision::Relay(_, route) => return (route.and_then(|route| to(route.0)), None),
+            Decision::Answer(answer) => self.routing.answer(answer).map_or("", |answer| &answer.line),
+            Decision::Prohibited(_) => reply::RELAYING_PROHIBITED.line,
+            Decision::UnknownRecipient => reply::UNKNOWN_RECIPIENT.line,
+            Decision::TryLater => reply::DIRECTORY_UNAVAILABLE.line,
         };
-        format!("{decision}: {}", reply.line.trim_end())
+        (None, Some(reply.trim_end().to_owned()))
+    }
+
+    fn explained(&self, step: Step) -> ExplainedStep {
+        ExplainedStep {
+            row: step.row.number().to_owned(),
+            fits: step.fits,
+            question: step.row.text().to_owned(),
+            detail: step.detail,
+            line: step.line.map(|line| self.shown(line)),
+        }
+    }
+
+    /// A setting, which of its values, and where it stands.
+    fn shown(&self, line: Line) -> String {
+        let (name, number) = match line {
+            Line::LocalDomain(number) => ("local-domain", Some(number)),
+            Line::Route(number) => ("route", Some(number)),
+            Line::Reroute => ("reroute", None),
+            Line::NeverRelay(number) => ("never-relay", Some(number)),
+            Line::RelayAuthenticated => ("relay-authenticated", None),
+            Line::SenderLogin(number) => ("sender-login", Some(number)),
+            Line::RelayClientCertificate => ("relay-client-certificate", None),
+            Line::TlsClientName(number) => ("tls-client-name", Some(number)),
+            Line::RelayInternalAddress(number) => ("relay-internal-address", Some(number)),
+            Line::RelayNetwork(number) => ("relay-network", Some(number)),
+        };
+        let which = number.map_or(String::new(), |number| format!(" number {}", number + 1));
+        match self.settings.iter().find(|setting| setting.name == name) {
+            Some(setting) => format!("{name}{which}, {}", setting.origin),
+            None => format!("{name}{which}"),
+        }
     }
 }
 
@@ -133,22 +226,36 @@ mod tests {
     use super::*;
     use crate::policy::PolicySettings;
 
-    fn rules(settings: &PolicySettings) -> Rules {
-        Rules { policy: Policy::new(settings), routing: Routing::default() }
+    fn explain(settings: &PolicySettings, query: Query) -> Explanation {
+        let (policy, routing, directories) = (Policy::new(settings), Routing::default(), Directories::none());
+        let rules = Rules { policy: &policy, routing: &routing, directories: &directories, settings: &[] };
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(rules.explain(query))
+    }
+
+    fn query(from: &str, to: &str) -> Query {
+        Query {
+            peer: "192.0.2.7".parse().unwrap(),
+            local: None,
+            from: from.to_owned(),
+            to: to.to_owned(),
+            login: None,
+            certificate: Vec::new(),
+        }
     }
 
     /// The row that ended the decision, and the answer.
-    fn asked(from: &str, to: &str) -> (&'static str, String) {
+    fn asked(from: &str, to: &str) -> (String, String) {
         let settings = PolicySettings {
             local_domains: vec!["example.org".to_owned()],
             reroute: true,
             relay_networks: vec!["10.0.0.0/8".parse::<ipnet::IpNet>().unwrap().into()],
             ..PolicySettings::default()
         };
-        let peer = "192.0.2.7".parse().unwrap();
-        let (steps, answer) =
-            rules(&settings).explain(peer, &bracketed(from), &bracketed(to), |_| DirectoryAnswer::NotAsked);
-        (steps.last().map_or("", |step| step.row.number()), answer)
+        let explanation = explain(&settings, query(from, to));
+        let text = explanation.to_string();
+        let (_, answer) = text.rsplit_once("\nanswer  ").unwrap();
+        (explanation.steps.last().map_or(String::new(), |step| step.row.clone()), answer.to_owned())
     }
 
     #[test]
@@ -183,10 +290,29 @@ mod tests {
 
     #[test]
     fn a_source_route_is_told() {
-        let peer = "192.0.2.7".parse().unwrap();
-        let (steps, _) =
-            rules(&PolicySettings::default())
-                .explain(peer, "<>", "<@hop.example:b@far.example>", |_| DirectoryAnswer::NotAsked);
-        assert_eq!(steps[1].to_string(), "row  2  yes  a source route: dropped, <b@far.example> is judged");
+        let query = query("<>", "<@hop.example:b@far.example>");
+        let explanation = explain(&PolicySettings::default(), query);
+        let step = explanation.steps[1].to_string();
+        assert_eq!(step, "row  2  yes  a source route: dropped, <b@far.example> is judged");
+    }
+
+    #[test]
+    fn what_the_client_would_have_proven_is_taken_for_proven() {
+        let settings = PolicySettings {
+            reroute: true,
+            relay_authenticated: true,
+            relay_client_certificate: true,
+            ..PolicySettings::default()
+        };
+        let to = "b@far.example";
+        let with_login = Query { login: Some("a".to_owned()), ..query("", to) };
+        let with_certificate = Query { certificate: vec!["mail.example".to_owned()], ..query("", to) };
+        for (query, decision) in [
+            (query("", to), "prohibited (no grant)"),
+            (with_login, "relay (authenticated)"),
+            (with_certificate, "relay (client certificate)"),
+        ] {
+            assert_eq!(explain(&settings, query).decision.as_deref(), Some(decision));
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The command line: puts everything together; nobody imports it.
 
 pub mod check;
+mod control;
 pub mod demo;
 mod descriptors;
 mod destinations;
@@ -11,6 +12,7 @@ pub mod pages;
 pub mod passwd;
 pub mod run;
 mod sink;
+pub mod status;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -28,6 +30,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Exi
         Some(("run", matches)) => run::run(matches),
         Some(("check", matches)) => check::run(matches),
         Some(("explain", matches)) => explain::run(matches),
+        Some(("status", matches)) => status::run(matches),
         Some(("demo", matches)) => demo::run_matches(matches),
         Some(("demo-part", matches)) => demo::run_part(matches),
         Some(("passwd", matches)) => passwd::run(matches),
@@ -54,6 +57,7 @@ pub fn command() -> Command {
             Command::new("check").about("Says what would run with these settings, or what is wrong with them"),
         ))
         .subcommand(with_settings(explain::command()))
+        .subcommand(with_settings(status::command()))
         .subcommand(passwd::command())
         .subcommand(demo::command())
         .subcommand(demo::part_command())

@@ -4,21 +4,22 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::ArgMatches;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::control::Desk;
 use super::descriptors;
 use super::destinations;
 use super::{
     check::{check_interface, warnings},
     enforcement::Enforcement,
 };
-use crate::config::Config;
-use crate::control::metrics_page;
+use crate::config::{Config, Effective};
+use crate::control::{ControlSocket, metrics_page};
 use crate::judge::Judge;
 use crate::lookup::Directories;
 use crate::proxy::{Listening, OwnListeners, ProxySettings, Shared, Workers, boot_now};
@@ -32,10 +33,11 @@ const FIRST_PROBE: Duration = Duration::from_secs(1);
 
 /// Runs the daemon.
 pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    serve(Config::load(matches)?)
+    let (config, settings) = Config::load_shown(matches)?;
+    serve(config, settings)
 }
 
-fn serve(mut config: Config) -> anyhow::Result<ExitCode> {
+fn serve(mut config: Config, settings: Vec<Effective>) -> anyhow::Result<ExitCode> {
     log::start(&config.log_level, config.log_json)?;
     descriptors::raise();
     for interface in &config.interfaces {
@@ -59,15 +61,24 @@ fn serve(mut config: Config) -> anyhow::Result<ExitCode> {
     let own_listeners = OwnListeners::new(&addresses, &config.own_addresses);
     destinations::check(&config, &own_listeners)?;
     let destinations = destinations::build(&config, runtime.handle())?;
-    let settings = ProxySettings::new(&config, destinations, own_listeners);
+    let proxy_settings = ProxySettings::new(&config, destinations, own_listeners);
     let judge = Arc::new(Judge::new(&config, directories, enforcement.enforcer()));
-    let shared = Arc::new(Shared::new(&config, settings, judge));
-    let daemon = Daemon {
-        shared,
-        enforcement,
-        metrics: Metrics::new(),
-        probe_interval: config.backend.probe_interval,
-    };
+    let shared = Arc::new(Shared::new(&config, proxy_settings, judge));
+    let probe_interval = config.backend.probe_interval;
+    if let Some(control) = config.control.clone() {
+        let _within = runtime.enter();
+        let socket = ControlSocket::bind(&control.path, control.mode)?;
+        let desk = Desk {
+            config,
+            settings,
+            addresses: addresses.clone(),
+            sanctions: enforcement.status(),
+            shared: Arc::clone(&shared),
+            started: Instant::now(),
+        };
+        runtime.spawn(socket.serve(Arc::new(desk)));
+    }
+    let daemon = Daemon { shared, enforcement, metrics: Metrics::new(), probe_interval };
     let ended = runtime.block_on(daemon.run(listening, &addresses));
     // Who asks twice to stop does not wait for what the first time was waited for.
     runtime.shutdown_background();

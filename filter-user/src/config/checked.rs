@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use super::auth::AuthSettings;
 use super::backend::BackendSettings;
 use super::clients::{Listen, Profile, TrueAddress, internal_addresses};
+use super::control::ControlSettings;
 use super::directories::DirectorySettings;
 use super::relaying::RelaySettings;
 use super::routing::Routing;
@@ -110,6 +111,8 @@ pub struct Config {
     /// `--bare-newline`
     pub bare_newline: BareNewline,
 
+    /// Where the daemon is asked. `--control-socket`
+    pub control: Option<ControlSettings>,
     /// Where metrics are served. `--metrics-listen`
     pub metrics_listen: Option<SocketAddr>,
     /// JSON instead of text. `--log-format`

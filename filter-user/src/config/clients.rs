@@ -35,6 +35,18 @@ pub enum Profile {
     Inside,
 }
 
+impl Profile {
+    /// Its word, as it is configured.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Mx => "mx",
+            Self::Submission => "submission",
+            Self::Inside => "inside",
+        }
+    }
+}
+
 /// How a listener is encrypted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ListenTls {

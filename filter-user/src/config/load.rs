@@ -123,6 +123,7 @@ impl Config {
             max_unknown_recipients: number(given, &s::MAX_UNKNOWN_RECIPIENTS)?,
             max_message_size: given.value(&s::MAX_MESSAGE_SIZE)?,
             bare_newline: given.value(&s::BARE_NEWLINE)?,
+            control: given.one(&s::CONTROL_SOCKET)?,
             metrics_listen: given.one(&s::METRICS_LISTEN)?,
             log_json: given.value(&s::LOG_FORMAT)?,
             log_level: given.value(&s::LOG_LEVEL)?,

@@ -4,6 +4,7 @@ pub mod auth;
 pub mod backend;
 pub mod checked;
 pub mod clients;
+mod control;
 pub mod directories;
 pub mod error;
 pub mod given;
@@ -21,6 +22,7 @@ pub use auth::{AuthBackend, AuthSettings};
 pub use backend::{BackendAddress, BackendSettings, ClientAddress};
 pub use checked::Config;
 pub use clients::{Listen, ListenTls, Profile, TrueAddress};
+pub use control::ControlSettings;
 pub use directories::{
     DirectoryItem, DirectorySettings, DirectorySource, LdapSource, RemoteServer, RemoteSource, Template,
 };

@@ -7,6 +7,7 @@ mod authority;
 mod backend_faults;
 mod bad_input;
 mod configs;
+mod control;
 mod daemon;
 mod decisions;
 mod demo;

@@ -2,6 +2,7 @@
 //! no source.
 
 mod auth;
+mod control;
 mod directory;
 mod item;
 mod listener;
@@ -12,6 +13,7 @@ mod route;
 mod word;
 
 pub use auth::{Knower, MechanismName};
+pub use control::ControlPath;
 pub use directory::{Delimiters, Directory};
 pub use item::Item;
 pub use listener::Listener;

@@ -35,6 +35,7 @@ mod authentication;
 mod backend;
 mod bounds;
 mod clients;
+mod control;
 mod directories;
 mod logs;
 mod relaying;
@@ -46,6 +47,7 @@ pub use authentication::*;
 pub use backend::*;
 pub use bounds::*;
 pub use clients::*;
+pub use control::*;
 pub use directories::*;
 pub use logs::*;
 pub use relaying::*;
@@ -65,6 +67,7 @@ pub static TABLE: LazyLock<Vec<&'static dyn AnySetting>> = LazyLock::new(|| {
         sanctions::ROWS,
         bounds::ROWS,
         timeouts::ROWS,
+        control::ROWS,
         logs::ROWS,
     ]
     .concat()

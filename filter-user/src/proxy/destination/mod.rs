@@ -130,6 +130,15 @@ impl Destinations {
         self.all.get(number).unwrap_or(&self.all[0])
     }
 
+    /// Every host that is known: the number of its destination, its name, and whether it was up when it was tried last.
+    pub fn health(&self) -> impl Iterator<Item = (usize, String, bool)> {
+        self.all.iter().enumerate().flat_map(|(number, destination)| {
+            let hosts = destination.hosts.load();
+            let health = hosts.iter().map(|host| (number, host.to_string(), host.is_up()));
+            health.collect::<Vec<_>>()
+        })
+    }
+
     /// What every destination can do whose mail is ours, as far as is known: what clients are offered.
     #[must_use]
     pub(super) fn offered(&self) -> &KnownCapabilities {

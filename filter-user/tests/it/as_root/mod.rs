@@ -2,6 +2,7 @@
 
 mod backend_tls;
 mod balancer;
+mod control;
 mod delivery;
 mod demo;
 mod enforcement;

@@ -1,0 +1,119 @@
+//! The two ends of the control socket: what the running daemon answers, and how `status` and `explain` find it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use clap::{Arg, ArgAction, ArgMatches};
+use serde::Serialize;
+
+use super::exit_codes::UsageError;
+use super::explain::Rules;
+use crate::config::kind::Kind as _;
+use crate::config::settings::CONTROL_SOCKET;
+use crate::config::{Config, Effective};
+use crate::control::{
+    Answers, BackendStatus, DirectoryStatus, Explanation, ListenerStatus, Query, SanctionsStatus, Status,
+};
+use crate::proxy::Shared;
+
+/// `--json`
+pub(super) fn json_flag() -> Arg {
+    Arg::new("json").long("json").action(ArgAction::SetTrue).help("Prints JSON in place of text")
+}
+
+/// As text, or as JSON where that was asked for.
+pub(super) fn shown<T: Serialize + ToString>(matches: &ArgMatches, answer: &T) -> anyhow::Result<String> {
+    if matches.get_flag("json") {
+        return serde_json::to_string_pretty(answer).context("cannot write JSON");
+    }
+    Ok(answer.to_string())
+}
+
+/// Whom to ask.
+pub(super) enum Daemon {
+    /// The one that listens there.
+    At(PathBuf),
+    /// Nobody; this is the configuration.
+    NotAsked(Box<(Config, Vec<Effective>)>),
+}
+
+/// The daemon that the command line names, whatever else is configured; else the one that the configuration names, if it
+/// is there.
+pub(super) fn find(matches: &ArgMatches) -> anyhow::Result<Daemon> {
+    if let Some(text) = matches.get_one::<String>(CONTROL_SOCKET.row.name) {
+        let socket = CONTROL_SOCKET.kind.parse(text);
+        let named = socket.ok_or_else(|| UsageError(format!("--control-socket {text:?} is no path")))?;
+        return Ok(Daemon::At(named.path));
+    }
+    let given = Config::load_shown(matches)?;
+    Ok(match &given.0.control {
+        Some(control) if std::os::unix::net::UnixStream::connect(&control.path).is_ok() => {
+            Daemon::At(control.path.clone())
+        }
+        Some(_) | None => Daemon::NotAsked(Box::new(given)),
+    })
+}
+
+/// What the running daemon knows when it is asked.
+pub(super) struct Desk {
+    pub(super) config: Config,
+    pub(super) settings: Vec<Effective>,
+    pub(super) addresses: Vec<SocketAddr>,
+    pub(super) sanctions: SanctionsStatus,
+    pub(super) shared: Arc<Shared>,
+    pub(super) started: Instant,
+}
+
+impl Answers for Desk {
+    fn status(&self) -> Status {
+        let listeners = self.addresses.iter().zip(&self.config.listen);
+        let backends = self.shared.destinations.health();
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            up_seconds: self.started.elapsed().as_secs(),
+            listeners: listeners
+                .map(|(address, listen)| ListenerStatus {
+                    address: *address,
+                    profile: listen.profile.as_str().to_owned(),
+                })
+                .collect(),
+            sanctions: self.sanctions.clone(),
+            sessions: self.shared.sessions(),
+            peers: self.shared.judge.register.len(),
+            backends: backends
+                .map(|(destination, host, up)| BackendStatus { destination, host, up })
+                .collect(),
+            directories: self.directories(),
+        }
+    }
+
+    fn explain(&self, query: Query) -> Pin<Box<dyn Future<Output = Explanation> + Send + '_>> {
+        let rules = Rules {
+            policy: &self.shared.judge.policy,
+            routing: &self.config.routing,
+            directories: &self.shared.judge.directories,
+            settings: &self.settings,
+        };
+        Box::pin(async move { rules.explain(query).await })
+    }
+}
+
+impl Desk {
+    fn directories(&self) -> Vec<DirectoryStatus> {
+        let directories = self.config.directories.directories.iter();
+        directories
+            .map(|item| {
+                let source = item.source.to_string();
+                let files = &mut self.shared.judge.directories.files();
+                let of_file = |path: &std::path::Path| source == format!("file:{}", path.display());
+                let mailboxes = files.find(|(path, _)| of_file(path)).map(|(_, mailboxes)| mailboxes);
+                DirectoryStatus { source, mailboxes }
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,93 @@
+//! How the daemon is, in numbers and words: for people, for `--json` and for the control socket, all made from this.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// How the daemon is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Which version runs.
+    pub version: String,
+    /// Its process.
+    pub pid: u32,
+    /// How long it has run.
+    pub up_seconds: u64,
+    /// Where clients connect.
+    pub listeners: Vec<ListenerStatus>,
+    /// Where sanctions are enforced.
+    pub sanctions: SanctionsStatus,
+    /// Sessions that are open.
+    pub sessions: usize,
+    /// Peers that are remembered.
+    pub peers: usize,
+    /// The hosts that mail is handed to.
+    pub backends: Vec<BackendStatus>,
+    /// The directories, in the order in which they are asked.
+    pub directories: Vec<DirectoryStatus>,
+}
+
+/// A listener.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListenerStatus {
+    /// Where.
+    pub address: SocketAddr,
+    /// For whom.
+    pub profile: String,
+}
+
+/// Where sanctions are enforced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SanctionsStatus {
+    /// `kernel`, or `process` where it is when connections are accepted.
+    pub home: String,
+    /// Why, or on which interfaces.
+    pub reason: String,
+}
+
+/// A host that mail is handed to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackendStatus {
+    /// Its destination: 0 is the default backend, others are those of the routing table.
+    pub destination: usize,
+    /// Its name or address, and port.
+    pub host: String,
+    /// Whether it could be reached when it was tried last.
+    pub up: bool,
+}
+
+/// A directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DirectoryStatus {
+    /// What it is.
+    pub source: String,
+    /// How many mailboxes it has, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mailboxes: Option<usize>,
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let up = humantime::format_duration(Duration::from_secs(self.up_seconds));
+        writeln!(f, "relaygate {}, process {}, running for {up}", self.version, self.pid)?;
+        for ListenerStatus { address, profile } in &self.listeners {
+            writeln!(f, "listens    {address} ({profile})")?;
+        }
+        writeln!(f, "sanctions  {} ({})", self.sanctions.home, self.sanctions.reason)?;
+        writeln!(f, "sessions   {}", self.sessions)?;
+        write!(f, "peers      {}", self.peers)?;
+        for BackendStatus { destination, host, up } in &self.backends {
+            let up = if *up { "up" } else { "DOWN" };
+            write!(f, "\nbackend    {host}, {up}, destination {destination}")?;
+        }
+        for DirectoryStatus { source, mailboxes } in &self.directories {
+            write!(f, "\ndirectory  {source}")?;
+            if let Some(mailboxes) = mailboxes {
+                write!(f, ", {mailboxes} mailboxes")?;
+            }
+        }
+        Ok(())
+    }
+}
