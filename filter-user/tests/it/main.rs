@@ -20,6 +20,7 @@ mod haproxy;
 mod listeners;
 mod metrics;
 mod netns;
+mod open_relay;
 mod packets;
 mod postfix;
 mod restrictions;

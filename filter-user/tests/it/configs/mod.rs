@@ -1,6 +1,8 @@
 //! The binary and its settings: `*.toml` are configurations, each with the outcome of `relaygate check` in its first
 //! lines, and these tests are the command lines and variables that no file can say.
 
+mod docs;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
