@@ -34,7 +34,7 @@ const MAKERS: [Maker; 3] = [
             "filter-user/src/delegation/",
             "filter-user/src/cli/explain.rs",
         ],
-        calls: 1,
+        calls: 2,
     },
 ];
 

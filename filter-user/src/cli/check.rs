@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use anyhow::Context;
 use clap::ArgMatches;
@@ -12,7 +13,7 @@ use super::exit_codes::UsageError;
 use crate::auth::{PasswordFile, PasswordFileError, password_file};
 use crate::config::{Config, Effective, Origin};
 use crate::lookup::Directories;
-use crate::proxy::{ClientTls, OwnListeners, TlsError};
+use crate::proxy::{ClientTls, OwnListeners, ServerTls, TlsError};
 
 /// Checks, and prints what would run.
 pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
@@ -22,6 +23,7 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     for interface in &config.interfaces {
         check_interface(interface)?;
     }
+    let tls = ServerTls::load(&config.tls)?;
     let listen: Vec<_> = config.listen.iter().map(|listen| listen.address).collect();
     destinations::check(&config, &OwnListeners::new(&listen, &config.own_addresses))?;
     let logins = config.auth.password_files().map(|path| Ok((path, PasswordFile::load(path)?.len())));
@@ -31,15 +33,17 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     for (path, count) in logins {
         writeln!(out, "The password file {} has {count} logins.", path.display()).context("cannot print")?;
     }
-    for warning in warnings(&config, &directories) {
+    for warning in warnings(&config, &directories, tls.as_ref()) {
         eprintln!("warning: {warning}");
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// What is allowed but is hardly meant: in the settings, in the mailbox file, in what the system gives.
-pub fn warnings(config: &Config, directories: &Directories) -> Vec<String> {
+/// What is allowed but is hardly meant: in the settings, in the mailbox file, in the certificates,
+/// in what the system gives.
+pub fn warnings(config: &Config, directories: &Directories, tls: Option<&ServerTls>) -> Vec<String> {
     let mut warnings = config.warnings();
+    warnings.extend(tls.iter().flat_map(|tls| tls.warnings(SystemTime::now())));
     let empty = directories.files().filter(|(_, entries)| *entries == 0);
     warnings.extend(empty.map(|(file, _)| {
         let file = file.display();

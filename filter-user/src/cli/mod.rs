@@ -10,6 +10,7 @@ pub mod exit_codes;
 pub mod explain;
 pub mod pages;
 pub mod passwd;
+mod reload;
 pub mod run;
 mod sink;
 pub mod status;

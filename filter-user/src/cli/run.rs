@@ -14,6 +14,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::control::Desk;
 use super::descriptors;
 use super::destinations;
+use super::reload::reload;
 use super::{
     check::{check_interface, warnings},
     enforcement::Enforcement,
@@ -22,8 +23,7 @@ use crate::config::{Config, Effective};
 use crate::control::{ControlSocket, metrics_page};
 use crate::judge::Judge;
 use crate::lookup::Directories;
-use crate::proxy::{Listening, OwnListeners, ProxySettings, Shared, Workers, boot_now};
-use crate::telemetry::label::Outcome;
+use crate::proxy::{Listening, OwnListeners, ProxySettings, ServerTls, Shared, Workers, boot_now};
 use crate::telemetry::{Metrics, field, log};
 
 /// How often the kernel's maps are swept and the gauges set.
@@ -51,7 +51,8 @@ fn serve(mut config: Config, settings: Vec<Effective>) -> anyhow::Result<ExitCod
         metrics_page::serve(address)?;
     }
     let directories = Arc::new(Directories::open(&config, runtime.handle())?);
-    for warning in warnings(&config, &directories) {
+    let tls = ServerTls::load(&config.tls)?.map(Arc::new);
+    for warning in warnings(&config, &directories, tls.as_deref()) {
         tracing::warn!("{warning}");
     }
     let listening = Listening::bind(&config.listen, config.workers)?;
@@ -61,7 +62,7 @@ fn serve(mut config: Config, settings: Vec<Effective>) -> anyhow::Result<ExitCod
     let own_listeners = OwnListeners::new(&addresses, &config.own_addresses);
     destinations::check(&config, &own_listeners)?;
     let destinations = destinations::build(&config, runtime.handle())?;
-    let proxy_settings = ProxySettings::new(&config, destinations, own_listeners);
+    let proxy_settings = ProxySettings::new(&config, destinations, own_listeners, tls);
     let judge = Arc::new(Judge::new(&config, directories, enforcement.enforcer()));
     let shared = Arc::new(Shared::new(&config, proxy_settings, judge));
     let probe_interval = config.backend.probe_interval;
@@ -99,6 +100,9 @@ impl Daemon {
         let mut interrupt = on(SignalKind::interrupt())?;
         let mut hangup = on(SignalKind::hangup())?;
         self.metrics.mailboxes.set(self.shared.judge.directories.len() as f64);
+        if let Some(tls) = &self.shared.settings.tls {
+            self.metrics.tls_first_end.set(tls.first_end() as f64);
+        }
 
         // What is known before the first client comes is offered to it; a backend that is away keeps nobody waiting.
         let (destinations, backend) = (&self.shared.destinations, &self.shared.settings.backend);
@@ -118,9 +122,9 @@ impl Daemon {
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
                 _ = hangup.recv() => {
-                    let judge = Arc::clone(&self.shared.judge);
+                    let shared = Arc::clone(&self.shared);
                     // Reading takes its time, and nobody waits for it.
-                    drop(tokio::task::spawn_blocking(move || reload(&judge.directories)));
+                    drop(tokio::task::spawn_blocking(move || reload(&shared)));
                 }
                 _ = housekeeping.tick() => {
                     self.keep_house();
@@ -147,26 +151,6 @@ impl Daemon {
         self.enforcement.keep_house(&self.metrics, boot_now());
         self.metrics.peers.set(self.shared.judge.register.len() as f64);
         self.metrics.peers_forgotten.absolute(self.shared.judge.register.forgotten());
-    }
-}
-
-/// SIGHUP: the directories anew, each file whole or not at all.
-fn reload(directories: &Directories) {
-    if !directories.is_configured() {
-        tracing::info!("nothing to reload: no directory is set");
-        return;
-    }
-    let errors = directories.reload();
-    let count = directories.len();
-    let outcome = if errors.is_empty() { Outcome::Ok } else { Outcome::Failed };
-    let metrics = Metrics::new();
-    metrics.mailbox_reloads.of(outcome).increment(1);
-    metrics.mailboxes.set(count as f64);
-    if errors.is_empty() {
-        tracing::info!({ field::COUNT } = count, "directories reloaded");
-    }
-    for error in &errors {
-        tracing::error!({ field::ERROR } = %error, "mailbox file not reloaded; what was read before stays in force");
     }
 }
 

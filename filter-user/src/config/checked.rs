@@ -13,7 +13,7 @@ use super::control::ControlSettings;
 use super::directories::DirectorySettings;
 use super::relaying::RelaySettings;
 use super::routing::Routing;
-use super::tls::BackendTls;
+use super::tls::{BackendTls, TlsSettings};
 use crate::peers::{Ladder, Weights};
 use crate::policy::{InternalAddress, PolicySettings};
 use crate::smtp::{BareNewline, Deadlines, Limits};
@@ -34,6 +34,9 @@ pub struct Config {
     pub own_addresses: Vec<IpAddr>,
     /// Worker threads. `--workers`
     pub workers: usize,
+
+    /// TLS towards clients.
+    pub tls: TlsSettings,
 
     /// The mail servers behind.
     pub backend: BackendSettings,
@@ -144,7 +147,7 @@ impl Config {
             relay_authenticated: self.relaying.authenticated,
             sender_logins: self.relaying.sender_logins.clone(),
             relay_client_certificate: self.relaying.client_certificate,
-            client_names: Vec::new(),
+            client_names: self.tls.client_names.clone(),
             internal_addresses: self.internal_addresses(),
             relay_networks: self.relaying.networks.clone(),
         }
@@ -199,7 +202,8 @@ impl Config {
     /// What is allowed but is hardly meant, or means less than it seems: for the log at the start, and for `check`.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
-        let mut warnings = self.backend.warnings();
+        let mut warnings = self.tls.warnings();
+        warnings.extend(self.backend.warnings());
         warnings.extend(self.backend_tls.warnings());
         warnings.extend(self.true_address.warnings());
         warnings.extend(self.relaying.warnings(&self.listen));

@@ -1,5 +1,6 @@
 //! Why a configuration cannot be used: what, where, and what to do.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::given::Origin;
@@ -90,6 +91,14 @@ pub enum ConfigError {
     PassThroughIsNotAlone {
         /// Where it stands.
         origin: Origin,
+    },
+    /// TLS, and nothing to show.
+    #[error(
+        "listen = {listen} tls=implicit needs a certificate: name one with --tls-certificate 'FILE key=FILE'"
+    )]
+    NoCertificate {
+        /// The listener.
+        listen: SocketAddr,
     },
     /// Two settings that cannot both hold.
     #[error(transparent)]

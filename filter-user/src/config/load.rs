@@ -21,7 +21,7 @@ use super::relaying::RelaySettings;
 use super::routing::Routing;
 use super::setting::Setting;
 use super::source::{self, FILE_FLAG};
-use super::tls::BackendTls;
+use super::tls::{BackendTls, TlsSettings};
 use super::{setting::variable_of, settings as s};
 use crate::peers::Weights;
 
@@ -73,6 +73,7 @@ impl Config {
         Ok(Self {
             hostname: given.one(&s::HOSTNAME)?.unwrap_or_else(system_hostname),
             own_addresses: own_addresses(&listen),
+            tls: TlsSettings::read(given, &listen)?,
             listen,
             true_address: TrueAddress::read(given)?,
             workers: match given.one(&s::WORKERS)? {

@@ -34,4 +34,4 @@ pub use setting::AnySetting;
 pub use settings::TABLE;
 pub use source::arguments;
 pub use stream_address::StreamAddress;
-pub use tls::{BackendTls, TlsLevel};
+pub use tls::{BackendTls, CertificateFiles, TlsLevel, TlsSettings, TlsVersion};

@@ -18,7 +18,7 @@ use super::shared::Shared;
 use super::turn::Pending;
 use super::worker::{Listener, Worker};
 use crate::peers::Admission;
-use crate::smtp::{Reply, reply};
+use crate::smtp::{Reply, TlsOffer, reply};
 use crate::telemetry::label::SessionRefusal;
 
 /// Connections accepted at once, where nobody else waits for a turn.
@@ -71,16 +71,18 @@ fn admit(worker: &Rc<Worker>, socket: OwnedFd, client: SocketAddr, listening: &L
             worker.report.not_served(whose, SessionRefusal::Blocked);
             return;
         }
-        Admission::Limited => return turn_away(worker, &socket, whose, SessionRefusal::Limited),
+        Admission::Limited => {
+            return turn_away(worker, &socket, listening, whose, SessionRefusal::Limited);
+        }
         Admission::Admitted => {}
     }
     match Seat::take(shared, client.ip(), whose.peer) {
         Ok(seat) => {
             let local = listening.bound.or_else(|| where_it_matters(shared, &socket));
-            let driver = Driver::new(worker, client, local, whose.peer, seat, listening.profile);
+            let driver = Driver::new(worker, client, local, whose.peer, seat, listening);
             open(worker, socket.into(), driver);
         }
-        Err(why) => turn_away(worker, &socket, whose, why),
+        Err(why) => turn_away(worker, &socket, listening, whose, why),
     }
 }
 
@@ -101,26 +103,32 @@ pub(super) fn refusal_of(why: SessionRefusal) -> Reply {
     }
 }
 
-fn turn_away(worker: &Worker, socket: &OwnedFd, whose: Whose, why: SessionRefusal) {
-    // One that does not take a line of text is not worth waiting for.
-    let _ = send_now(socket, refusal_of(why).line.as_bytes());
+fn turn_away(worker: &Worker, socket: &OwnedFd, listening: &Listener, whose: Whose, why: SessionRefusal) {
+    if listening.tls != TlsOffer::InUse {
+        // One that does not take a line of text is not worth waiting for. One that waits for TLS would not understand
+        // it, and a handshake to say it in would cost more than the session.
+        let _ = send_now(socket, refusal_of(why).line.as_bytes());
+    }
     worker.report.not_served(whose, why);
 }
 
 /// Opens a session. Where there is no reason to wait, the banner is said at once: who cannot wait for it gets no further.
 fn open(worker: &Rc<Worker>, socket: TcpStream, mut driver: Driver) {
     let settings = &worker.shared.settings;
-    let from_balancer = settings.true_address.is_balancer(driver.client.ip());
-    let waits = from_balancer || !settings.greet_delay.is_zero();
-    if !waits && let Some(end) = driver.greet(worker, &socket) {
-        driver.close(worker, &socket, end);
-        return;
-    }
-    let pending = match (waits, driver.replies.is_empty()) {
-        (true, _) if from_balancer => Some(Pending::ProxyHeader),
-        (true, _) => Some(Pending::Banner),
-        (false, false) => Some(Pending::Flush),
-        (false, true) => None,
+    let opened = if settings.true_address.is_balancer(driver.client.ip()) {
+        Ok(Some(Pending::ProxyHeader))
+    } else if driver.kind.tls == TlsOffer::InUse {
+        // The banner is said behind the handshake, which the client begins.
+        driver.begin_tls(worker).map(|()| None)
+    } else if !settings.greet_delay.is_zero() {
+        Ok(Some(Pending::Banner))
+    } else {
+        let sent = driver.greet(worker, &socket).map_or(Ok(()), Err);
+        sent.map(|()| (!driver.replies.is_empty()).then_some(Pending::Flush))
+    };
+    let pending = match opened {
+        Ok(pending) => pending,
+        Err(end) => return driver.close(worker, &socket, end),
     };
     let mut sessions = worker.sessions.borrow_mut();
     if let Err(error) = worker.poller.add_session(&socket, sessions.next()) {

@@ -2,7 +2,6 @@
 //! slow to take our replies. It does so in a task of its own, made only then, and comes back when it is idle again.
 //! Every wait ends when the peer is blocked meanwhile.
 
-use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -193,12 +192,11 @@ impl AwaySession<'_> {
 
     /// Sends what is left, at the client's pace, for as long as it may take; the session reads nothing meanwhile.
     pub(super) async fn flush(&mut self, driver: &mut Driver) -> Option<End> {
-        if driver.replies.is_empty() {
+        if !driver.has_unsent() {
             return None;
         }
-        let replies = std::mem::take(&mut driver.replies);
         let within = self.worker.shared.settings.write_timeout;
-        match self.unless_blocked(timeout(within, write_all(&self.stream, &replies))).await {
+        match self.unless_blocked(timeout(within, driver.send_rest(&self.stream))).await {
             Some(Ok(Ok(()))) => None,
             Some(Ok(Err(_))) => Some(End::HungUp),
             Some(Err(_)) => Some(End::StoppedReading),
@@ -224,16 +222,4 @@ impl Driver {
             delivery.abandon();
         }
     }
-}
-
-async fn write_all(stream: &TcpStream, mut octets: &[u8]) -> io::Result<()> {
-    while !octets.is_empty() {
-        stream.writable().await?;
-        match stream.try_write(octets) {
-            Ok(sent) => octets = &octets[sent..],
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }

@@ -265,6 +265,7 @@ impl Backend {
         let answer = self.ask(format!("EHLO {name}\r\n").as_bytes(), settings.reply_timeout, "EHLO").await?;
         if answer.is_positive() {
             self.capabilities = Capabilities::from_ehlo(&answer);
+            self.capabilities.require_tls &= self.stream.is_verified();
             return Ok(());
         }
         // RFC 5321 section 3.2: a server without extensions is greeted with HELO.

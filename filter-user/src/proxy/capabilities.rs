@@ -24,6 +24,8 @@ pub(super) struct Capabilities {
     pub starttls: bool,
     /// The mechanisms of AUTH (RFC 4954), upper case; empty where it is not offered.
     pub auth: Vec<String>,
+    /// REQUIRETLS (RFC 8689), on a connection that keeps what it asks for: encrypted, to a server that was verified.
+    pub require_tls: bool,
     /// The attributes of XCLIENT, upper case; empty where it is not offered.
     pub xclient: Vec<String>,
 }
@@ -42,6 +44,7 @@ impl Capabilities {
                 "SMTPUTF8" => found.smtputf8 = true,
                 "DSN" => found.dsn = true,
                 "STARTTLS" => found.starttls = true,
+                "REQUIRETLS" => found.require_tls = true,
                 "SIZE" => {
                     found.size = Some(
                         words.next().and_then(|octets| octets.parse().ok()).filter(|&octets| octets > 0),
@@ -68,6 +71,7 @@ impl Capabilities {
             smtputf8: self.smtputf8 && other.smtputf8,
             dsn: self.dsn && other.dsn,
             starttls: self.starttls && other.starttls,
+            require_tls: self.require_tls && other.require_tls,
             size: bound.map_or(self.size.and(other.size), |bound| Some(Some(bound))),
             auth: self.auth.iter().filter(|name| other.auth.contains(name)).cloned().collect(),
             xclient: self.xclient.iter().filter(|name| other.takes(name)).cloned().collect(),

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::io::AsyncReadExt;
 use tokio::time::timeout_at;
 
 use super::away::AwaySession;
@@ -73,7 +72,7 @@ impl AwaySession<'_> {
             }
             input.reserve(CHUNK);
             let deadline = tokio::time::Instant::from_std(driver.session.deadline());
-            let reading = timeout_at(deadline, self.stream.read_buf(input));
+            let reading = timeout_at(deadline, driver.read(&mut self.stream, input));
             match self.worker.unless_blocked(self.place, reading).await {
                 Some(Ok(Ok(1..))) => {}
                 Some(Ok(Ok(0) | Err(_))) => return Some(End::HungUp),

@@ -1,6 +1,5 @@
 //! One session and what belongs to it, from the banner to the close. Its turns are in `turn`, its waits in `away`.
 
-use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::rc::Rc;
@@ -10,13 +9,14 @@ use filter_common::PeerKey;
 
 use super::delivery::Delivery;
 use super::envelope::Envelope;
+use super::handshake::SessionTls;
 use super::introduction::Introduction;
-use super::listener::{has_talked, reset_at_close, send_last, send_now};
+use super::listener::reset_at_close;
 use super::offer::Kind;
 use super::report::Whose;
 use super::seat::Seat;
-use super::worker::Worker;
-use crate::config::Profile;
+use super::wire::ReadNow;
+use super::worker::{Listener, Worker};
 use crate::policy::Facts;
 use crate::smtp::{CloseReason, Service, Session};
 
@@ -27,6 +27,8 @@ pub(super) enum End {
     Closed(CloseReason),
     /// The client hung up.
     HungUp,
+    /// The TLS handshake failed.
+    NoTls,
     /// The client does not take our replies.
     StoppedReading,
     /// The peer was blocked.
@@ -52,6 +54,8 @@ pub(super) struct Driver {
     pub(super) held: Vec<u8>,
     /// Whether `held` may contain whole commands.
     pub(super) unread: bool,
+    /// TLS, where the session has it.
+    pub(super) tls: Option<Box<SessionTls>>,
     /// Replies that are not sent yet; empty but while the backend is asked or the client is slow.
     pub(super) replies: Vec<u8>,
     pub(super) client: SocketAddr,
@@ -72,12 +76,12 @@ impl Driver {
         local: Option<SocketAddr>,
         peer: PeerKey,
         seat: Seat,
-        profile: Profile,
+        listener: &Listener,
     ) -> Self {
         let granted = worker.shared.judge.policy.grant(&Facts::of_connection(client.ip(), local)).is_some();
         let opened = worker.clock.now();
         let speaks_for_others = worker.shared.settings.true_address.may_speak(client.ip());
-        let kind = Kind { profile, granted, speaks_for_others };
+        let kind = Kind { profile: listener.profile, granted, tls: listener.tls, speaks_for_others };
         let service = worker.service(kind);
         let session = Session::new(&service, opened);
         worker.report.session_opened();
@@ -89,6 +93,7 @@ impl Driver {
             envelope: None,
             held: Vec::new(),
             unread: false,
+            tls: None,
             replies: Vec::new(),
             client,
             local,
@@ -101,12 +106,12 @@ impl Driver {
     }
 
     /// Says the banner, or what is said in its place to who has talked before it.
-    pub(super) fn greet(&mut self, worker: &Worker, socket: &impl AsFd) -> Option<End> {
+    pub(super) fn greet(&mut self, worker: &Worker, socket: &impl ReadNow) -> Option<End> {
+        let early = self.has_talked(socket);
         let mut scratch = worker.scratch.borrow_mut();
         let out = &mut scratch.out;
         out.clear();
         let service = &self.service;
-        let early = has_talked(socket);
         if early {
             self.session.handle_early_talk(service, out);
         } else {
@@ -127,7 +132,8 @@ impl Driver {
     pub(super) fn facts(&self) -> Facts<'_> {
         let sender = self.envelope.as_ref().map(|envelope| envelope.sender_parts());
         let login = self.introduction.as_ref().and_then(|introduction| introduction.login());
-        Facts { sender, login, ..Facts::of_connection(self.client.ip(), self.local) }
+        let certificate = self.tls.as_ref().and_then(|tls| tls.certificate.as_ref());
+        Facts { sender, login, certificate, ..Facts::of_connection(self.client.ip(), self.local) }
     }
 
     /// More is known of the client, or it is another: what it may, and what it is offered, is found out anew.
@@ -153,24 +159,17 @@ impl Driver {
         }
     }
 
-    /// Sends what the client takes now and keeps the rest; last words wait for the close that follows.
-    pub(super) fn send(&mut self, socket: &impl AsFd, out: &[u8], are_last: bool) -> io::Result<()> {
-        if !out.is_empty() {
-            let sent = if are_last { send_last(socket, out) } else { send_now(socket, out) }?;
-            self.replies.extend_from_slice(&out[sent..]);
-        }
-        Ok(())
-    }
-
     /// The system had no room to go on with it; the socket is gone.
     pub(super) fn close_unserved(self, worker: &Worker) {
         self.end(worker, End::HungUp);
     }
 
     /// It is over; the socket is closed behind this.
-    pub(super) fn close(self, worker: &Worker, socket: &impl AsFd, end: End) {
+    pub(super) fn close(mut self, worker: &Worker, socket: &impl AsFd, end: End) {
         if self.blocked || matches!(end, End::StoppedReading | End::Blocked) {
             reset_at_close(socket);
+        } else {
+            self.end_wire(socket);
         }
         self.end(worker, end);
     }

@@ -36,6 +36,7 @@ impl Report {
                 closed(reason)
             }
             End::HungUp => SessionEnd::PeerClosed,
+            End::NoTls => SessionEnd::TlsFailed,
             End::StoppedReading => {
                 self.metrics.timeouts.of(TimeoutKind::Write).increment(1);
                 SessionEnd::TimedOut

@@ -35,7 +35,7 @@ pub(super) enum Unfit {
     EightBit,
     /// It needs SMTPUTF8.
     Utf8,
-    /// It needs REQUIRETLS, which no way to a backend keeps yet.
+    /// It needs REQUIRETLS.
     Tls,
 }
 
@@ -137,7 +137,7 @@ impl Envelope {
         if self.smtputf8 && !backend.smtputf8 {
             return Err(Unfit::Utf8);
         }
-        if self.require_tls {
+        if self.require_tls && !backend.require_tls {
             return Err(Unfit::Tls);
         }
         let mut command = format!("MAIL FROM:<{}>", self.sender);
@@ -150,6 +150,9 @@ impl Envelope {
         }
         if self.smtputf8 {
             command.push_str(" SMTPUTF8");
+        }
+        if self.require_tls {
+            command.push_str(" REQUIRETLS");
         }
         if backend.dsn {
             parameter(&mut command, "RET", &self.ret);
@@ -227,6 +230,8 @@ mod tests {
         assert_eq!(envelope.mail_command(&Capabilities::default()), Err(Unfit::EightBit));
         envelope.begin(&MailCommand { require_tls: true, ..mail(ReversePath::Null) });
         assert_eq!(envelope.mail_command(&backend), Err(Unfit::Tls));
+        let keeps_it = Capabilities { require_tls: true, ..backend };
+        assert!(envelope.mail_command(&keeps_it).unwrap().contains(" REQUIRETLS"));
     }
 
     #[test]

@@ -19,7 +19,7 @@ use super::report::Whose;
 use super::worker::Worker;
 use crate::peers::Admission;
 use crate::policy::Login;
-use crate::smtp::{Answer, Hello, Reply, XclientCommand};
+use crate::smtp::{Answer, Hello, Reply, TlsOffer, XclientCommand};
 use crate::telemetry::label::SessionRefusal;
 
 /// Octets of a header that are looked at at once.
@@ -68,6 +68,10 @@ impl Driver {
             return Err(refusal_of(why));
         }
         (self.client, self.local, self.peer) = (client, local, whose.peer);
+        if let Some(tls) = &mut self.tls {
+            // It was not this client that has shown it.
+            tls.certificate = None;
+        }
         Ok(())
     }
 
@@ -120,13 +124,18 @@ impl AwaySession<'_> {
         if let Introduced::Client { address, local } = introduced {
             if let Err(refusal) = driver.become_of(self.worker, address, Some(local)) {
                 // Not by a reset, which the balancer would take for a fault of ours.
-                let _ = send_now(&self.stream, refusal.line.as_bytes());
+                if driver.kind.tls != TlsOffer::InUse {
+                    let _ = send_now(&self.stream, refusal.line.as_bytes());
+                }
                 return Some(End::TurnedAway);
             }
             self.worker.sessions.borrow_mut().is_of(self.place, driver.peer);
             // What the balancer may, its client may not.
             driver.kind.speaks_for_others = self.worker.shared.settings.true_address.may_speak(address.ip());
             driver.grant_anew(self.worker);
+        }
+        if driver.kind.tls == TlsOffer::InUse {
+            return driver.begin_tls(self.worker).err();
         }
         self.banner(driver).await
     }

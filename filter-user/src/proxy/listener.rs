@@ -107,8 +107,12 @@ fn unless_full(mut sends: impl FnMut() -> rustix::io::Result<usize>) -> io::Resu
 }
 
 /// Sends what the socket takes now, of parts that are to leave together.
-pub(super) fn send_parts(socket: &impl std::os::fd::AsFd, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+pub(super) fn send_parts(
+    socket: &impl std::os::fd::AsFd,
+    parts: &[IoSlice<'_>],
+    flags: SendFlags,
+) -> io::Result<usize> {
+    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL | flags;
     unless_full(|| sendmsg(socket, parts, &mut SendAncillaryBuffer::default(), flags))
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::capabilities::Capabilities;
 use super::shared::ProxySettings;
 use crate::config::Profile;
-use crate::smtp::{Limits, Offered, Service};
+use crate::smtp::{Limits, Offered, Service, TlsOffer};
 
 /// What a session is, as far as it decides what it is offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub(super) struct Kind {
     pub(super) granted: bool,
     /// Who connected may say who the client is.
     pub(super) speaks_for_others: bool,
+    /// Whether it can have TLS, or has it.
+    pub(super) tls: TlsOffer,
 }
 
 /// The services of one worker.
@@ -55,6 +57,8 @@ impl Offer {
             smtputf8: capabilities.smtputf8,
             // A stranger who may ask for delivery notifications may have them sent to a forged address.
             dsn: kind.granted && capabilities.dsn,
+            require_tls: kind.tls == TlsOffer::InUse && capabilities.require_tls,
+            tls: kind.tls,
             auth_first: kind.profile == Profile::Submission,
             xclient: kind.speaks_for_others,
             ..Offered::default()

@@ -137,7 +137,7 @@ impl Sessions {
 
     /// The places of sessions that are here and have taken too long.
     pub(super) fn overdue(&self, now: Instant) -> Vec<usize> {
-        self.places_of(|driver| driver.session.deadline() <= now)
+        self.places_of(|driver| driver.deadline() <= now)
     }
 
     /// How many there are.

@@ -11,6 +11,7 @@ use super::backend::BackendSettings;
 use super::destination::{DestinationSettings, Destinations};
 use super::mailbox::{Address, Signal};
 use super::own_listeners::OwnListeners;
+use super::tls::ServerTls;
 use crate::config::{Config, TrueAddress};
 use crate::judge::Judge;
 use crate::peers::OpenSessions;
@@ -25,6 +26,10 @@ pub struct ProxySettings {
     pub limits: Limits,
     /// Time-outs of a session.
     pub deadlines: Deadlines,
+    /// TLS towards clients, where there is any.
+    pub tls: Option<Arc<ServerTls>>,
+    /// For the TLS handshake.
+    pub tls_handshake_timeout: Duration,
     /// Wait before the banner.
     pub greet_delay: Duration,
     /// For the peer to take our replies.
@@ -61,13 +66,21 @@ pub struct Shared {
 }
 
 impl ProxySettings {
-    /// The proxy's part of a configuration; apart what had to be looked up or started: where mail goes, and where we listen.
+    /// The proxy's part of a configuration; apart what had to be looked up, read or started: where mail goes, where we
+    /// listen, and TLS.
     #[must_use]
-    pub fn new(config: &Config, destinations: Vec<DestinationSettings>, own_listeners: OwnListeners) -> Self {
+    pub fn new(
+        config: &Config,
+        destinations: Vec<DestinationSettings>,
+        own_listeners: OwnListeners,
+        tls: Option<Arc<ServerTls>>,
+    ) -> Self {
         Self {
             hostname: config.hostname.clone(),
             limits: config.smtp_limits(),
             deadlines: config.smtp_deadlines(),
+            tls,
+            tls_handshake_timeout: config.tls.handshake_timeout,
             greet_delay: config.greet_delay,
             write_timeout: config.write_timeout,
             drain_timeout: config.drain_timeout,

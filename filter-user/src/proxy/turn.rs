@@ -4,10 +4,9 @@
 use std::io;
 use std::os::fd::AsFd;
 
-use rustix::net::{RecvFlags, recv};
-
 use super::driver::{Driver, End};
 use super::envelope::Envelope;
+use super::wire::ReadNow;
 use super::worker::Worker;
 use crate::address::ForwardPath;
 use crate::judge::{Judgement, Outcome, Passage};
@@ -49,33 +48,16 @@ pub(super) enum Turn {
     Over(End),
 }
 
-/// A socket that is read without waiting.
-pub(super) trait ReadNow: AsFd {
-    /// Reads what is there; [`io::ErrorKind::WouldBlock`] where nothing is.
-    fn read_now(&self, into: &mut [u8]) -> io::Result<usize>;
-}
-
-impl ReadNow for std::net::TcpStream {
-    fn read_now(&self, into: &mut [u8]) -> io::Result<usize> {
-        // Not through the C library: what it does around a call that may be cancelled costs as much as our parser.
-        let (read, _) = recv(self, into, RecvFlags::empty())?;
-        Ok(read)
-    }
-}
-
-impl ReadNow for tokio::net::TcpStream {
-    fn read_now(&self, into: &mut [u8]) -> io::Result<usize> {
-        self.try_read(into)
-    }
-}
-
 impl Driver {
     /// Takes the session's turn. A read that does not fill the buffer has emptied the socket, and the next octet wakes
     /// the session anew; `to_the_end` reads on until the socket says so itself, which is needed where it may have been
     /// closed behind the last octet.
     pub(super) fn turn(&mut self, worker: &Worker, socket: &impl ReadNow, to_the_end: bool) -> Turn {
-        let mut scratch = worker.scratch.borrow_mut();
-        let scratch = &mut *scratch;
+        if let Some(turn) = self.shake_hands(worker, socket) {
+            return turn;
+        }
+        let mut borrowed = worker.scratch.borrow_mut();
+        let scratch = &mut *borrowed;
         loop {
             scratch.out.clear();
             scratch.out.append(&mut self.replies);
@@ -86,16 +68,16 @@ impl Driver {
             } else {
                 let start = self.held.len();
                 let space = &mut scratch.input[start..];
-                let read = match socket.read_now(space) {
-                    Ok(0) => Err(Turn::Over(End::HungUp)),
+                let read = match self.read_now(socket, space) {
+                    Ok((0, _)) => Err(Turn::Over(End::HungUp)),
                     Ok(read) => Ok(read),
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(self.rest(worker)),
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                     Err(_) => Err(Turn::Over(End::HungUp)),
                 };
                 match read {
-                    Ok(read) => {
-                        emptied = read < space.len() && !to_the_end;
+                    Ok((read, was_all)) => {
+                        emptied = was_all && !to_the_end;
                         scratch.input[..start].copy_from_slice(&self.held);
                         self.held.clear();
                         self.handle(worker, &scratch.input[..start + read], &mut scratch.out)
@@ -114,20 +96,34 @@ impl Driver {
                 return turn;
             }
             let turn = self.reply(socket, &scratch.out, turn);
+            if self.is_shaking_hands()
+                && let Turn::Done = turn
+            {
+                // STARTTLS was accepted, and said so; what comes next is for the handshake.
+                break;
+            }
             if emptied && let Turn::Done = turn {
                 return self.rest(worker);
             }
             let Turn::Done = turn else { return turn };
         }
+        drop(borrowed);
+        self.turn(worker, socket, to_the_end)
     }
 
     /// The daemon may be stopping: says so to who has nothing under way.
     pub(super) fn drain(&mut self, socket: &impl AsFd) -> Turn {
+        if self.is_shaking_hands() {
+            return Turn::Over(End::Drained);
+        }
         self.reply(socket, reply::SHUTTING_DOWN.line.as_bytes(), Turn::Over(End::Drained))
     }
 
     /// The client has taken too long.
     pub(super) fn overdue(&mut self, worker: &Worker, socket: &impl AsFd) -> Turn {
+        if self.is_shaking_hands() {
+            return self.handshake_overdue(worker);
+        }
         let mut out = std::mem::take(&mut self.replies);
         let over = self.session.handle_timeout(&self.service, &mut out, worker.clock.now());
         let turn = over
@@ -162,7 +158,7 @@ impl Driver {
             return Turn::Over(End::HungUp);
         }
         match turn {
-            _ if self.replies.is_empty() => turn,
+            _ if !self.has_unsent() => turn,
             Turn::Done => Turn::Needs(Pending::Flush),
             Turn::Over(end) if !self.blocked && self.seat.take_again() => {
                 Turn::Needs(Pending::LastWords(end))
@@ -190,8 +186,7 @@ impl Driver {
                     return Turn::Over(End::Closed(reason));
                 }
                 Next::Data => Some(Pending::Pump),
-                // No handshake was agreed to.
-                Next::StartTls => return Turn::Over(End::HungUp),
+                Next::StartTls => return self.start_tls(worker),
                 Next::Ask(question) => match self.answer(worker, &question) {
                     Ok(answer) => {
                         self.session.handle_answer(&self.service, answer, out, now);
@@ -239,6 +234,7 @@ impl Driver {
             Question::Data => return Err(Pending::Data),
             // Asked while data is pumped, and answered there.
             Question::EndOfData => return Ok(Answer::Refuse(reply::BACKEND_LOST)),
+            Question::StartTls if worker.shared.settings.tls.is_some() => {}
             // Not offered, so not asked.
             Question::StartTls => return Ok(Answer::Refuse(reply::TLS_UNAVAILABLE)),
             Question::Auth(_) | Question::AuthResponse(_) => {
@@ -293,7 +289,7 @@ impl Driver {
         self.envelope.get_or_insert_with(|| worker.envelope())
     }
 
-    fn end_transaction(&mut self) {
+    pub(super) fn end_transaction(&mut self) {
         if let Some(delivery) = &mut self.delivery {
             delivery.reset();
         }

@@ -24,8 +24,8 @@ use super::report::Report;
 use super::sessions::{Here, Sessions};
 use super::shared::Shared;
 use super::turn::{Pending, Turn};
-use crate::config::Profile;
-use crate::smtp::Service;
+use crate::config::{Listen, ListenTls, Profile};
+use crate::smtp::{Service, TlsOffer};
 use crate::telemetry::field;
 
 /// Octets of commands read at once.
@@ -49,6 +49,8 @@ pub(super) struct Listener {
     pub(super) bound: Option<SocketAddr>,
     /// Whom it is for.
     pub(super) profile: Profile,
+    /// Whether its sessions can have TLS, or have it from the first octet.
+    pub(super) tls: TlsOffer,
 }
 
 /// A worker, as its sessions see it.
@@ -79,11 +81,7 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    fn new(
-        shared: Arc<Shared>,
-        listeners: Vec<(TcpListener, Profile)>,
-        mailbox: Mailbox,
-    ) -> io::Result<Self> {
+    fn new(shared: Arc<Shared>, listeners: Vec<(TcpListener, Listen)>, mailbox: Mailbox) -> io::Result<Self> {
         let offer = Offer::new(shared.destinations.offered().load());
         let limits = &shared.settings.limits;
         let input = vec![0; READ + limits.command_line.max(limits.auth_line)].into_boxed_slice();
@@ -91,10 +89,15 @@ impl Worker {
         let poller = Poller::new()?;
         poller.add_bell(mailbox.bell())?;
         let mut listening = Vec::with_capacity(listeners.len());
-        for (number, (listener, profile)) in listeners.into_iter().enumerate() {
+        for (number, (listener, listen)) in listeners.into_iter().enumerate() {
             poller.add_listener(&listener, number)?;
             let bound = listener.local_addr().ok().filter(|bound| !bound.ip().is_unspecified());
-            listening.push(Listener { listener, bound, profile });
+            let tls = match (&shared.settings.tls, listen.tls) {
+                (None, _) | (_, ListenTls::None) => TlsOffer::Never,
+                (Some(_), ListenTls::StartTls) => TlsOffer::StartTls,
+                (Some(_), ListenTls::Implicit) => TlsOffer::InUse,
+            };
+            listening.push(Listener { listener, bound, profile: listen.profile, tls });
         }
         Ok(Self {
             listeners: RefCell::new(listening),
@@ -157,7 +160,7 @@ fn give_back<T>(pool: &RefCell<Vec<T>>, item: T) {
 /// Serves until the daemon stops and the last session is over, or the time to drain is.
 pub(super) fn run(
     shared: Arc<Shared>,
-    listeners: Vec<(TcpListener, Profile)>,
+    listeners: Vec<(TcpListener, Listen)>,
     mailbox: Mailbox,
 ) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

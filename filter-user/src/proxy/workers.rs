@@ -9,12 +9,12 @@ use super::listener::{ListenError, bind};
 use super::mailbox::{Signal, mailbox};
 use super::shared::Shared;
 use super::worker;
-use crate::config::{Listen, Profile};
+use crate::config::Listen;
 
 /// Listening sockets for every worker, none served yet: clients already wait in their queues.
 #[derive(Debug)]
 pub struct Listening {
-    of_workers: Vec<Vec<(TcpListener, Profile)>>,
+    of_workers: Vec<Vec<(TcpListener, Listen)>>,
     addresses: Vec<SocketAddr>,
 }
 
@@ -24,11 +24,11 @@ impl Listening {
         let workers = workers.max(1);
         let mut of_workers: Vec<Vec<_>> = (0..workers).map(|_| Vec::new()).collect();
         let mut addresses = Vec::new();
-        for &Listen { address, profile, .. } in listen {
-            let listeners = bind(address, workers)?;
+        for &listen in listen {
+            let listeners = bind(listen.address, workers)?;
             addresses.extend(listeners.first().and_then(|listener| listener.local_addr().ok()));
             for (of_worker, listener) in of_workers.iter_mut().zip(listeners) {
-                of_worker.push((listener, profile));
+                of_worker.push((listener, listen));
             }
         }
         Ok(Self { of_workers, addresses })

@@ -69,6 +69,8 @@ label! {
         ServiceUnavailable = "service_unavailable",
         /// The peer went away.
         PeerClosed = "peer_closed",
+        /// The TLS handshake failed.
+        TlsFailed = "tls_failed",
         /// Its peer was blocked meanwhile.
         Sanctioned = "sanctioned",
         /// A load balancer did not say for whom it connected.
@@ -177,6 +179,28 @@ label! {
 }
 
 label! {
+    /// How a TLS handshake with a client went.
+    HandshakeOutcome {
+        /// It was finished.
+        Ok = "ok",
+        /// It failed, or the client went away.
+        Failed = "failed",
+        /// `tls-handshake-timeout`.
+        TimedOut = "timed_out",
+    }
+}
+
+label! {
+    /// The versions of TLS.
+    TlsVersion {
+        /// 1.2.
+        Tls12 = "tls1_2",
+        /// 1.3.
+        Tls13 = "tls1_3",
+    }
+}
+
+label! {
     /// Which of a peer's time-outs ran out.
     TimeoutKind {
         /// `command-timeout`.
@@ -187,6 +211,8 @@ label! {
         Write = "write",
         /// `session-timeout`.
         Session = "session",
+        /// `tls-handshake-timeout`.
+        TlsHandshake = "tls_handshake",
     }
 }
 

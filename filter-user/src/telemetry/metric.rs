@@ -1,8 +1,9 @@
 //! The table of metrics: name, type, label and meaning of each. Counts nothing; see [`Metrics`](super::Metrics).
 
 use super::label::{
-    BackendFailure, Bound, CachedAnswer, DirectoryKind, HeaderRefusal, Label, MessageOutcome, Outcome,
-    RecipientOutcome, RemoteAnswer, SanctionKind, SessionEnd, SessionRefusal, StrikeKind, TimeoutKind,
+    BackendFailure, Bound, CachedAnswer, DirectoryKind, HandshakeOutcome, HeaderRefusal, Label,
+    MessageOutcome, Outcome, RecipientOutcome, RemoteAnswer, SanctionKind, SessionEnd, SessionRefusal,
+    StrikeKind, TimeoutKind, TlsVersion,
 };
 
 /// How a metric moves.
@@ -109,6 +110,12 @@ metrics! {
         "Times that a remote directory could not say; the client was told to try later");
     DIRECTORY_CACHE_HITS = counter_by::<CachedAnswer>("relaygate_directory_cache_hits_total", "answer",
         "Answers that were remembered, so that no remote directory was asked");
+    TLS_HANDSHAKES = counter_by::<HandshakeOutcome>("relaygate_tls_handshakes_total", "outcome", "TLS handshakes with clients");
+    TLS_SESSIONS = counter_by::<TlsVersion>("relaygate_tls_sessions_total", "version", "TLS handshakes that were finished");
+    TLS_RESUMED = counter("relaygate_tls_resumed_total", "TLS handshakes that took up an earlier session");
+    TLS_RELOADS = counter_by::<Outcome>("relaygate_tls_reloads_total", "outcome", "Times that the certificates were read again");
+    TLS_FIRST_END = gauge("relaygate_tls_certificate_not_after_seconds",
+        "When the first certificate in force expires, in seconds of Unix time");
     REFUSALS_SUMMED = counter("relaygate_refusals_summed_total", "Refusals that were logged in a summary only");
     KERNEL_PACKETS = Metric {
         name: "relaygate_kernel_packets_total",

@@ -8,8 +8,9 @@ pub use ::metrics::Gauge;
 use ::metrics::Counter;
 
 use super::label::{
-    BackendFailure, Bound, CachedAnswer, DirectoryKind, HeaderRefusal, Label, MessageOutcome, Outcome,
-    RecipientOutcome, RemoteAnswer, SanctionKind, SessionEnd, SessionRefusal, StrikeKind, TimeoutKind,
+    BackendFailure, Bound, CachedAnswer, DirectoryKind, HandshakeOutcome, HeaderRefusal, Label,
+    MessageOutcome, Outcome, RecipientOutcome, RemoteAnswer, SanctionKind, SessionEnd, SessionRefusal,
+    StrikeKind, TimeoutKind, TlsVersion,
 };
 use super::metric::{self, Metric};
 
@@ -94,6 +95,16 @@ pub struct Metrics {
     pub directory_failures: CounterBy<DirectoryKind>,
     /// See [`metric::DIRECTORY_CACHE_HITS`].
     pub directory_cache_hits: CounterBy<CachedAnswer>,
+    /// See [`metric::TLS_HANDSHAKES`].
+    pub tls_handshakes: CounterBy<HandshakeOutcome>,
+    /// See [`metric::TLS_SESSIONS`].
+    pub tls_sessions: CounterBy<TlsVersion>,
+    /// See [`metric::TLS_RESUMED`].
+    pub tls_resumed: Counter,
+    /// See [`metric::TLS_RELOADS`].
+    pub tls_reloads: CounterBy<Outcome>,
+    /// See [`metric::TLS_FIRST_END`].
+    pub tls_first_end: Gauge,
     /// See [`metric::REFUSALS_SUMMED`].
     pub refusals_summed: Counter,
     /// See [`metric::KERNEL_NOT_HELD`].
@@ -137,6 +148,11 @@ impl Metrics {
             directory_answers: CounterBy::new(&metric::DIRECTORY_ANSWERS),
             directory_failures: CounterBy::new(&metric::DIRECTORY_FAILURES),
             directory_cache_hits: CounterBy::new(&metric::DIRECTORY_CACHE_HITS),
+            tls_handshakes: CounterBy::new(&metric::TLS_HANDSHAKES),
+            tls_sessions: CounterBy::new(&metric::TLS_SESSIONS),
+            tls_resumed: counter(&metric::TLS_RESUMED),
+            tls_reloads: CounterBy::new(&metric::TLS_RELOADS),
+            tls_first_end: gauge(&metric::TLS_FIRST_END),
             refusals_summed: counter(&metric::REFUSALS_SUMMED),
             kernel_not_held: counter(&metric::KERNEL_NOT_HELD),
             kernel_runs: counter(&metric::KERNEL_RUNS),

@@ -26,5 +26,6 @@ mod postfix;
 mod restrictions;
 mod routing;
 mod snapshots;
+mod tls;
 mod transcripts;
 mod true_address;

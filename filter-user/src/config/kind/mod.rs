@@ -2,6 +2,7 @@
 //! no source.
 
 mod auth;
+mod certificate;
 mod control;
 mod directory;
 mod item;
@@ -13,6 +14,7 @@ mod route;
 mod word;
 
 pub use auth::{Knower, MechanismName};
+pub use certificate::{Certificate, CertificateName};
 pub use control::ControlPath;
 pub use directory::{Delimiters, Directory};
 pub use item::Item;

@@ -42,6 +42,7 @@ mod relaying;
 mod routing;
 mod sanctions;
 mod timeouts;
+mod tls;
 
 pub use authentication::*;
 pub use backend::*;
@@ -54,11 +55,13 @@ pub use relaying::*;
 pub use routing::*;
 pub use sanctions::*;
 pub use timeouts::*;
+pub use tls::*;
 
 /// Every setting, in the order of `--help`.
 pub static TABLE: LazyLock<Vec<&'static dyn AnySetting>> = LazyLock::new(|| {
     [
         clients::ROWS,
+        tls::ROWS,
         backend::ROWS,
         relaying::ROWS,
         routing::ROWS,
@@ -125,6 +128,7 @@ mod tests {
         "alice alice@other.example",
         "+",
         "file:/etc/relaygate/more",
+        "1.3",
     ];
 
     fn command() -> Command {

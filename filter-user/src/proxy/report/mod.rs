@@ -298,7 +298,7 @@ impl Report {
     }
 
     /// Whether this one is logged by itself; the others are counted for their peer, whose addresses may be many.
-    fn is_sampled(&self, whose: Whose) -> bool {
+    pub(super) fn is_sampled(&self, whose: Whose) -> bool {
         self.refusals.borrow_mut().note(whose.peer.address(), self.clock.now()) == Noted::Log
     }
 

@@ -119,12 +119,13 @@ impl ServerCertVerifier for AnyServer {
 pub(in crate::proxy) struct ServerStream {
     stream: TcpStream,
     tls: Option<Box<Tls>>,
+    verified: bool,
 }
 
 impl ServerStream {
     /// In the clear at first.
     pub(in crate::proxy) fn new(stream: TcpStream) -> Self {
-        Self { stream, tls: None }
+        Self { stream, tls: None, verified: false }
     }
 
     /// Whether it is TLS by now.
@@ -137,6 +138,11 @@ impl ServerStream {
         &self.stream
     }
 
+    /// Whether it is encrypted, and the server's certificate was verified.
+    pub(in crate::proxy) fn is_verified(&self) -> bool {
+        self.verified
+    }
+
     /// Encrypts from here on; where a certificate is to be verified, it must be one of this host's. After an error the
     /// connection is of no use any more.
     pub(in crate::proxy) async fn encrypt(&mut self, how: &ClientTls, host: &str) -> io::Result<()> {
@@ -146,6 +152,7 @@ impl ServerStream {
         let mut tls = Box::new(Tls::new(connection));
         tls.through_handshake(&self.stream).await?;
         self.tls = Some(tls);
+        self.verified = how.level == TlsLevel::Verify;
         Ok(())
     }
 
@@ -171,10 +178,7 @@ impl ServerStream {
     /// Says goodbye and waits for nothing: whether it gets through changes nothing, the connection is closed behind it.
     pub(in crate::proxy) fn leave(mut self, goodbye: &[u8]) {
         let _ = match &mut self.tls {
-            Some(tls) => tls.hold(goodbye).and_then(|()| {
-                tls.close();
-                tls.push(&self.stream)
-            }),
+            Some(tls) => tls.hold(goodbye).and_then(|()| tls.end(&self.stream)),
             None => self.stream.try_write(goodbye).map(drop),
         };
     }

@@ -1,20 +1,23 @@
 //! One TLS connection over a non-blocking socket, whichever side we are. It is given the socket at each call and keeps
 //! none, so that a session's socket stays where the event loop has it. Waits for nothing; knows no certificate.
 
-use std::io::{self, BufRead as _, IoSlice, Write as _};
+use std::io::{self, BufRead as _, IoSlice, Read as _, Write as _};
 use std::os::fd::AsFd;
 
+use rustix::net::SendFlags;
 use rustls::Connection;
 
 use crate::proxy::listener::send_parts;
-use crate::proxy::turn::ReadNow;
+use crate::proxy::wire::ReadNow;
 
 /// A TLS connection; its socket is its owner's.
 #[derive(Debug)]
 pub(in crate::proxy) struct Tls {
     connection: Connection,
+    /// The last read took all that the socket had: the next octet tells of itself.
+    emptied: bool,
     /// We have said that nothing more will come.
-    closed: bool,
+    ended: bool,
 }
 
 /// How far a handshake got with what there was.
@@ -33,7 +36,11 @@ impl Tls {
         let mut connection = connection.into();
         // What waits to be sent is bounded by who sends: nothing more is read before it is gone.
         connection.set_buffer_limit(None);
-        Self { connection, closed: false }
+        Self { connection, emptied: false, ended: false }
+    }
+
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
     }
 
     /// Goes on with the handshake, as far as it gets.
@@ -50,6 +57,21 @@ impl Tls {
             }
         }
         Ok(Progress::Done)
+    }
+
+    /// Reads what is there; [`io::ErrorKind::WouldBlock`] where nothing is.
+    pub(in crate::proxy) fn read_now(&mut self, socket: &impl ReadNow, into: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.connection.reader().read(into) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.pull(socket)?,
+                other => return end_is_an_end(other),
+            };
+        }
+    }
+
+    /// Whether the last read left nothing behind, neither here nor, as far as is known, in the socket.
+    pub(in crate::proxy) fn is_emptied(&self) -> bool {
+        self.emptied
     }
 
     /// Appends what has been received already, and says how much; [`io::ErrorKind::WouldBlock`] where nothing is.
@@ -87,11 +109,13 @@ impl Tls {
         self.connection.writer().write_all(octets)
     }
 
-    /// Says that nothing more will come, so that the peer knows that nothing was cut off.
-    pub(in crate::proxy) fn close(&mut self) {
-        if !std::mem::replace(&mut self.closed, true) {
+    /// Says that nothing more will come, so that the peer knows that nothing was cut off. The socket is to be closed
+    /// behind it: what it takes leaves together with the FIN.
+    pub(in crate::proxy) fn end(&mut self, socket: &impl AsFd) -> io::Result<()> {
+        if !std::mem::replace(&mut self.ended, true) {
             self.connection.send_close_notify();
         }
+        self.push_flagged(socket, SendFlags::MORE)
     }
 
     /// Whether something waits to be sent.
@@ -101,8 +125,12 @@ impl Tls {
 
     /// Sends what waits, as far as the socket takes it.
     pub(in crate::proxy) fn push(&mut self, socket: &impl AsFd) -> io::Result<()> {
+        self.push_flagged(socket, SendFlags::empty())
+    }
+
+    fn push_flagged(&mut self, socket: &impl AsFd, flags: SendFlags) -> io::Result<()> {
         while self.connection.wants_write() {
-            match self.connection.write_tls(&mut Outward(socket)) {
+            match self.connection.write_tls(&mut Outward { socket, flags }) {
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error),
@@ -113,7 +141,10 @@ impl Tls {
 
     /// Reads from the socket once and does what it leads to; says how many octets came.
     pub(super) fn pull(&mut self, socket: &impl ReadNow) -> io::Result<usize> {
-        let pulled = self.connection.read_tls(&mut Inward(socket))?;
+        let mut inward = Inward { socket, emptied: false };
+        let pulled = self.connection.read_tls(&mut inward);
+        self.emptied = inward.emptied;
+        let pulled = pulled?;
         let processed = self.connection.process_new_packets();
         // An alert, where that failed. That it cannot be sent is found out by the next read.
         let pushed = self.push(socket);
@@ -132,21 +163,30 @@ fn end_is_an_end(read: io::Result<usize>) -> io::Result<usize> {
 }
 
 /// The socket as rustls reads it.
-struct Inward<'s, S>(&'s S);
+struct Inward<'s, S> {
+    socket: &'s S,
+    emptied: bool,
+}
 
 impl<S: ReadNow> io::Read for Inward<'_, S> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         loop {
-            match self.0.read_now(into) {
+            match self.socket.read_now(into) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                other => return other,
+                other => {
+                    self.emptied = !matches!(&other, Ok(read) if *read == into.len());
+                    return other;
+                }
             }
         }
     }
 }
 
 /// The socket as rustls writes to it: the records of a flight leave by one call.
-struct Outward<'s, S>(&'s S);
+struct Outward<'s, S> {
+    socket: &'s S,
+    flags: SendFlags,
+}
 
 impl<S: AsFd> io::Write for Outward<'_, S> {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
@@ -154,7 +194,7 @@ impl<S: AsFd> io::Write for Outward<'_, S> {
     }
 
     fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-        match send_parts(self.0, parts)? {
+        match send_parts(self.socket, parts, self.flags)? {
             0 => Err(io::ErrorKind::WouldBlock.into()),
             sent => Ok(sent),
         }

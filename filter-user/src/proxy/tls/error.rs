@@ -27,12 +27,38 @@ pub enum TlsError {
         why: String,
     },
     /// A file holds no such thing.
-    #[error("{}: there is no {what} in this file", .path.display())]
+    #[error("{}: there is no {what} in this file{advice}", .path.display())]
     Nothing {
         /// Which file.
         path: PathBuf,
         /// What should be in it.
         what: &'static str,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// A certificate that is none.
+    #[error("{}: the certificate cannot be understood: {why}", .path.display())]
+    Malformed {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// A key of a kind that is not supported, or that is broken.
+    #[error("{}: the private key cannot be used: {source}", .path.display())]
+    BadKey {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: rustls::Error,
+    },
+    /// A key of another certificate.
+    #[error("{}: this private key is not that of the first certificate in {}", .key.display(), .chain.display())]
+    OtherKey {
+        /// The key's file.
+        key: PathBuf,
+        /// The certificate's.
+        chain: PathBuf,
     },
     /// An authority that cannot be trusted.
     #[error("{}: an authority's certificate cannot be used: {source}", .path.display())]
@@ -49,6 +75,14 @@ pub enum TlsError {
     )]
     NoSystemAuthorities {
         /// What went wrong, if something did.
+        why: String,
+    },
+    /// The verifier could not be made.
+    #[error("{}: these authorities cannot be used: {why}", .path.display())]
+    BadAuthorities {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
         why: String,
     },
     /// The library refused what is the same for all.

@@ -4,12 +4,13 @@
 use std::path::Path;
 
 use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::error::TlsError;
 
 const CERTIFICATE: &str = "certificate";
+const KEY: &str = "private key";
 
 /// All certificates of a file, at least one.
 pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
@@ -20,6 +21,11 @@ pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
         return Err(fault(pem::Error::NoItemsFound));
     }
     Ok(certificates)
+}
+
+/// The first private key of a file.
+pub(super) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+    PrivateKeyDer::from_pem_file(path).map_err(|error| fault(path, KEY, error))
 }
 
 /// The authorities of a file, all of which must be usable.
@@ -36,7 +42,10 @@ fn fault(path: &Path, what: &'static str, error: pem::Error) -> TlsError {
     let path = path.to_owned();
     match error {
         pem::Error::Io(source) => TlsError::Unreadable { path, what, source },
-        pem::Error::NoItemsFound => TlsError::Nothing { path, what },
+        pem::Error::NoItemsFound if what == KEY => {
+            TlsError::Nothing { path, what, advice: "; one under a passphrase is none that can be used" }
+        }
+        pem::Error::NoItemsFound => TlsError::Nothing { path, what, advice: "" },
         other => TlsError::NotPem { path, what, why: other.to_string() },
     }
 }

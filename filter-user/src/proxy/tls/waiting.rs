@@ -8,7 +8,7 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 use super::connection::{Progress, Tls};
-use crate::proxy::turn::ReadNow;
+use crate::proxy::wire::ReadNow;
 
 impl Tls {
     /// Goes through the handshake.

@@ -1,0 +1,55 @@
+//! SIGHUP: what was read from files is read again, each file, and all certificates, whole or not at all.
+
+use std::time::SystemTime;
+
+use crate::lookup::Directories;
+use crate::proxy::{ServerTls, Shared};
+use crate::telemetry::label::Outcome;
+use crate::telemetry::{Metrics, field};
+
+/// Reads everything again; takes its time.
+pub(super) fn reload(shared: &Shared) {
+    let (directories, tls) = (&shared.judge.directories, &shared.settings.tls);
+    let metrics = Metrics::new();
+    if directories.is_configured() {
+        reload_directories(directories, &metrics);
+    }
+    if let Some(tls) = tls {
+        reload_certificates(tls, &metrics);
+    }
+    if !directories.is_configured() && tls.is_none() {
+        tracing::info!("nothing to reload: neither a directory nor a tls-certificate is set");
+    }
+}
+
+fn reload_directories(directories: &Directories, metrics: &Metrics) {
+    let errors = directories.reload();
+    let count = directories.len();
+    let outcome = if errors.is_empty() { Outcome::Ok } else { Outcome::Failed };
+    metrics.mailbox_reloads.of(outcome).increment(1);
+    metrics.mailboxes.set(count as f64);
+    if errors.is_empty() {
+        tracing::info!({ field::COUNT } = count, "directories reloaded");
+    }
+    for error in &errors {
+        tracing::error!({ field::ERROR } = %error, "mailbox file not reloaded; what was read before stays in force");
+    }
+}
+
+fn reload_certificates(tls: &ServerTls, metrics: &Metrics) {
+    let outcome = match tls.reload() {
+        Ok(()) => {
+            tracing::info!("certificates reloaded");
+            for warning in tls.warnings(SystemTime::now()) {
+                tracing::warn!("{warning}");
+            }
+            metrics.tls_first_end.set(tls.first_end() as f64);
+            Outcome::Ok
+        }
+        Err(error) => {
+            tracing::error!({ field::ERROR } = %error, "certificates not reloaded; those that were read before stay in force");
+            Outcome::Failed
+        }
+    };
+    metrics.tls_reloads.of(outcome).increment(1);
+}

@@ -1,0 +1,100 @@
+//! Restriction *client certificates*: who shows one that our authority has signed may relay; who shows another one, or
+//! none, may send to local recipients like anybody.
+
+use nix::sys::signal::Signal;
+
+use super::Scene;
+use super::s_client::{Client, look};
+use crate::authority::{Authority, Certified, Wanted};
+
+/// A relaygate that asks for certificates of an authority for clients.
+fn scene(flags: &str) -> (Scene, Authority) {
+    let folder = tempfile::tempdir().unwrap();
+    let clients = Authority::new(folder.path(), "clients");
+    // Whom it refuses it shall not sanction: all of them have one address.
+    let flags = format!(
+        "--tls-client-ca {} --strikes-to-limit 1000 --strikes-to-block 2000 {flags}",
+        clients.file.display()
+    );
+    let certify = |authority: &Authority| vec![authority.certify("mx", &["mx.example.test"])];
+    (Scene::in_folder(folder, certify, &flags), clients)
+}
+
+/// What a client with these arguments gets for a recipient elsewhere; its local one passes in any case.
+fn relays(scene: &Scene, arguments: &[&str]) -> String {
+    let mut client = Client::open(scene.daemon.address, arguments);
+    client.expect(&[
+        ("EHLO a.example", "250"),
+        ("MAIL FROM:<a@far.example>", "250"),
+        ("RCPT TO:<user@example.test>", "250"),
+    ]);
+    client.say("RCPT TO:<someone@elsewhere.example>")[..3].to_owned()
+}
+
+fn showing(certified: &Certified) -> [&str; 4] {
+    ["-cert", certified.chain.to_str().unwrap(), "-key", certified.key.to_str().unwrap()]
+}
+
+#[test]
+fn only_what_our_authority_signed_and_is_valid_grants() {
+    let (scene, clients) = scene("");
+    let other = Authority::new(scene.folder.path(), "other");
+    let good = clients.certify("good", &["client.example.org"]);
+    let unnamed = clients.certify_as("unnamed", Wanted { common_name: "A Client", ..Wanted::default() });
+    let expired = clients
+        .certify_as("expired", Wanted { names: &["client.example.org"], expired: true, ..Wanted::default() });
+    let foreign = other.certify("foreign", &["client.example.org"]);
+    for (certified, reply) in [(&good, "250"), (&unnamed, "250"), (&expired, "550"), (&foreign, "550")] {
+        for version in ["-tls1_3", "-tls1_2"] {
+            let arguments = [&showing(certified)[..], &[version]].concat();
+            assert_eq!(relays(&scene, &arguments), reply, "{certified:?} {version}");
+        }
+    }
+    assert_eq!(relays(&scene, &[]), "550");
+    scene.daemon.logged("\"grant\":\"client certificate\"");
+}
+
+#[test]
+fn of_named_ones_only_these_grant() {
+    let (scene, clients) = scene(
+        "--tls-client-name Client.Example.org --tls-client-name boss@example.org --tls-client-name robot",
+    );
+    let rows = [
+        (Wanted { names: &["client.example.org", "b.example.org"], ..Wanted::default() }, "250"),
+        (Wanted { names: &["boss@example.org"], ..Wanted::default() }, "250"),
+        (Wanted { common_name: "Robot", names: &["c.example.org"], ..Wanted::default() }, "250"),
+        (Wanted { names: &["evil.client.example.org", "org"], ..Wanted::default() }, "550"),
+        (Wanted { common_name: "robot2", ..Wanted::default() }, "550"),
+    ];
+    for (wanted, reply) in rows {
+        let certified = clients.certify_as("client", wanted.clone());
+        assert_eq!(relays(&scene, &showing(&certified)), reply, "{wanted:?}");
+    }
+}
+
+/// A resumed session proves what the one before it proved, as long as that would prove it today.
+#[test]
+fn a_resumed_session_is_judged_by_the_authorities_in_force() {
+    let (scene, clients) = scene("");
+    let good = clients.certify("good", &["client.example.org"]);
+    for version in ["-tls1_2", "-tls1_3"] {
+        let kept = scene.folder.path().join(format!("session{version}"));
+        let kept = kept.to_str().unwrap();
+        let told = look(scene.daemon.address, &[&showing(&good)[..], &[version, "-sess_out", kept]].concat());
+        assert!(told.contains("New, TLS"), "{told}");
+        let resume = [version, "-sess_in", kept];
+        assert!(look(scene.daemon.address, &resume).contains("Reused, TLS"));
+        assert_eq!(relays(&scene, &resume), "250", "{version}");
+    }
+    // Another authority in the file: what the first one signed proves nothing any more.
+    let other = Authority::new(scene.folder.path(), "another");
+    std::fs::copy(&other.file, &clients.file).unwrap();
+    scene.daemon.signal(Signal::SIGHUP);
+    scene.daemon.logged("certificates reloaded");
+    for version in ["-tls1_2", "-tls1_3"] {
+        let kept = scene.folder.path().join(format!("session{version}"));
+        let resume = [version, "-sess_in", kept.to_str().unwrap()];
+        assert!(look(scene.daemon.address, &resume).contains("Reused, TLS"));
+        assert_eq!(relays(&scene, &resume), "550", "{version}");
+    }
+}
