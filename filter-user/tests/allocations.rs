@@ -63,7 +63,7 @@ fn serve(mailboxes: &std::path::Path) -> (Workers, Arc<Shared>, SocketAddr) {
     let settings = ProxySettings::new(&config, vec![nowhere], OwnListeners::default(), None);
     let directories = Directories::from_file(mailboxes, &config.local_domains, false).unwrap();
     let judge = Arc::new(Judge::new(&config, Arc::new(directories), enforcer));
-    let shared = Arc::new(Shared::new(&config, settings, judge));
+    let shared = Arc::new(Shared::new(&config, settings, judge, None));
     (Workers::start(Arc::clone(&shared), listening).unwrap(), shared, address)
 }
 

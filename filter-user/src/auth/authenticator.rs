@@ -3,6 +3,8 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
@@ -36,7 +38,9 @@ pub struct Authenticator {
 struct Inner {
     backends: Vec<Backend>,
     allowed: Vec<String>,
-    within: std::time::Duration,
+    within: Duration,
+    /// How often what can be offered has changed.
+    changes: Arc<AtomicU64>,
 }
 
 /// One that knows logins.
@@ -72,18 +76,23 @@ impl Authenticator {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let room = Arc::new(Semaphore::new(cores));
         let mut backends = Vec::new();
+        let changes = Arc::new(AtomicU64::new(0));
         for backend in &settings.backends {
             backends.push(match backend {
                 AuthBackend::File(path) => {
                     Backend::File(FileBackend::load(path.clone(), runtime.clone(), Arc::clone(&room))?)
                 }
-                AuthBackend::Dovecot(address) => {
-                    Backend::Dovecot(Dovecot::start(address.clone(), settings.timeout, runtime))
-                }
+                AuthBackend::Dovecot(address) => Backend::Dovecot(Dovecot::start(
+                    address.clone(),
+                    settings.timeout,
+                    runtime,
+                    Arc::clone(&changes),
+                )),
                 AuthBackend::PassThrough => continue,
             });
         }
-        let inner = Inner { backends, allowed: settings.mechanisms.clone(), within: settings.timeout };
+        let inner =
+            Inner { backends, allowed: settings.mechanisms.clone(), within: settings.timeout, changes };
         Ok((!inner.backends.is_empty()).then(|| Self { inner: Arc::new(inner) }))
     }
 
@@ -94,6 +103,21 @@ impl Authenticator {
         let offers =
             |name: &str| self.inner.backends.iter().any(|backend| backend.offers(name, with_binding));
         self.inner.allowed.iter().filter(|name| offers(name)).cloned().collect()
+    }
+
+    /// A number that is another one when [`mechanisms`](Self::mechanisms) may be others.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.inner.changes.load(Ordering::Acquire)
+    }
+
+    /// Waits until every Dovecot has said which mechanisms it has.
+    pub async fn ready(&self) {
+        for backend in &self.inner.backends {
+            if let Backend::Dovecot(dovecot) = backend {
+                dovecot.has_spoken().await;
+            }
+        }
     }
 
     /// Begins an exchange; none where the mechanism is not offered. Its first step takes the initial response.
@@ -109,7 +133,10 @@ impl Authenticator {
             Backend::File(file) => Some(file),
             Backend::Dovecot(_) => None,
         });
-        files.map(|file| Reloaded { path: file.path.clone(), logins: file.reload() }).collect()
+        let reloaded =
+            files.map(|file| Reloaded { path: file.path.clone(), logins: file.reload() }).collect();
+        self.inner.changes.fetch_add(1, Ordering::Release);
+        reloaded
     }
 
     /// Whether this login has this password.

@@ -3,6 +3,7 @@
 //! stands behind `334` and in the client's lines.
 
 mod authenticator;
+mod claim;
 mod credentials;
 mod dovecot;
 mod exchange;
@@ -11,6 +12,7 @@ pub mod password_file;
 mod scram;
 
 pub use authenticator::{Authenticator, Reloaded};
+pub use claim::Claim;
 pub use exchange::{Exchange, Step};
 pub use facts::{ChannelBinding, ExchangeFacts};
 pub use password_file::{PasswordFile, PasswordFileError};

@@ -2,6 +2,7 @@
 
 pub mod check;
 mod control;
+mod core_dumps;
 pub mod demo;
 mod descriptors;
 mod destinations;

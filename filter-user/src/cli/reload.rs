@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use crate::auth::{Authenticator, Reloaded};
 use crate::lookup::Directories;
 use crate::proxy::{ServerTls, Shared};
 use crate::telemetry::label::Outcome;
@@ -17,8 +18,12 @@ pub(super) fn reload(shared: &Shared) {
     if let Some(tls) = tls {
         reload_certificates(tls, &metrics);
     }
-    if !directories.is_configured() && tls.is_none() {
-        tracing::info!("nothing to reload: neither a directory nor a tls-certificate is set");
+    let passwords = shared.authenticator.as_ref();
+    if let Some(authenticator) = passwords {
+        reload_passwords(authenticator);
+    }
+    if !directories.is_configured() && tls.is_none() && passwords.is_none() {
+        tracing::info!("nothing to reload: neither a directory nor a tls-certificate nor auth is set");
     }
 }
 
@@ -52,4 +57,18 @@ fn reload_certificates(tls: &ServerTls, metrics: &Metrics) {
         }
     };
     metrics.tls_reloads.of(outcome).increment(1);
+}
+
+fn reload_passwords(authenticator: &Authenticator) {
+    for Reloaded { path, logins } in authenticator.reload() {
+        match logins {
+            Ok(count) => {
+                tracing::info!({ field::COUNT } = count, "password file {} reloaded", path.display());
+            }
+            Err(error) => tracing::error!(
+                { field::ERROR } = %error,
+                "password file not reloaded; what was read before stays in force"
+            ),
+        }
+    }
 }

@@ -12,6 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::control::Desk;
+use super::core_dumps;
 use super::descriptors;
 use super::destinations;
 use super::reload::reload;
@@ -19,6 +20,7 @@ use super::{
     check::{check_interface, warnings},
     enforcement::Enforcement,
 };
+use crate::auth::Authenticator;
 use crate::config::{Config, Effective};
 use crate::control::{ControlSocket, metrics_page};
 use crate::judge::Judge;
@@ -40,6 +42,9 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
 fn serve(mut config: Config, settings: Vec<Effective>) -> anyhow::Result<ExitCode> {
     log::start(&config.log_level, config.log_json)?;
     descriptors::raise();
+    if config.auth.is_offered() {
+        core_dumps::forbid();
+    }
     for interface in &config.interfaces {
         check_interface(interface)?;
     }
@@ -64,7 +69,8 @@ fn serve(mut config: Config, settings: Vec<Effective>) -> anyhow::Result<ExitCod
     let destinations = destinations::build(&config, runtime.handle())?;
     let proxy_settings = ProxySettings::new(&config, destinations, own_listeners, tls);
     let judge = Arc::new(Judge::new(&config, directories, enforcement.enforcer()));
-    let shared = Arc::new(Shared::new(&config, proxy_settings, judge));
+    let authenticator = Authenticator::start(&config.auth, runtime.handle())?;
+    let shared = Arc::new(Shared::new(&config, proxy_settings, judge, authenticator));
     let probe_interval = config.backend.probe_interval;
     if let Some(control) = config.control.clone() {
         let _within = runtime.enter();
@@ -107,6 +113,10 @@ impl Daemon {
         // What is known before the first client comes is offered to it; a backend that is away keeps nobody waiting.
         let (destinations, backend) = (&self.shared.destinations, &self.shared.settings.backend);
         destinations.probe_all(backend, FIRST_PROBE).await;
+        if let Some(authenticator) = &self.shared.authenticator {
+            // Whoever has not said by then which mechanisms it has is offered as soon as it does.
+            let _ = tokio::time::timeout(FIRST_PROBE, authenticator.ready()).await;
+        }
         tokio::spawn(Arc::clone(destinations).keep_probing(Arc::clone(backend), self.probe_interval));
         let mut workers =
             Workers::start(Arc::clone(&self.shared), listening).context("cannot start the workers")?;

@@ -1,5 +1,6 @@
 //! Authentication as configured: who knows the logins, which mechanisms, how long it holds. Opens nothing.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -73,6 +74,12 @@ impl AuthSettings {
             AuthBackend::File(path) => Some(path),
             AuthBackend::Dovecot(_) | AuthBackend::PassThrough => None,
         })
+    }
+
+    /// Whether AUTH is taken from this client without TLS.
+    #[must_use]
+    pub fn takes_in_clear(&self, client: IpAddr) -> bool {
+        self.without_tls.iter().any(|network| network.contains(&client))
     }
 
     /// Whether AUTH is handed through to the backend.

@@ -16,6 +16,7 @@ use super::turn::{Pending, Turn};
 use super::worker::Worker;
 use crate::address::ForwardPath;
 use crate::judge::Passage;
+use crate::policy::Login;
 use crate::smtp::{Answer, reply};
 
 /// Takes a session through its waits, until it is over or idle.
@@ -93,6 +94,7 @@ impl AwaySession<'_> {
             Pending::LastWords(end) => self.flush(driver).await.or(Some(end)),
             Pending::Lookup => self.look_up(driver).await,
             Pending::Recipient(_) | Pending::Data => self.consult(driver, pending).await,
+            Pending::Auth => self.authenticate(driver).await,
             Pending::Pump => self.pump(driver).await,
         }
     }
@@ -165,6 +167,7 @@ impl AwaySession<'_> {
                 local,
                 helo: envelope.helo(),
                 extended: envelope.extended(),
+                login: driver.login().map(Login::name),
             };
             let asking = delivery.recipient(passage, &envelope, &client, settings, &shared.destinations);
             let word = self.unless_blocked(asking).await;

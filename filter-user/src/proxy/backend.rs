@@ -243,7 +243,8 @@ impl Backend {
     async fn send_own_proxy_header(&mut self) -> Result<(), BackendError> {
         let tcp = self.stream.tcp();
         let Ok(address) = tcp.local_addr() else { return Ok(()) };
-        let client = TrueClient { address, local: tcp.peer_addr().ok(), helo: "", extended: true };
+        let client =
+            TrueClient { address, local: tcp.peer_addr().ok(), helo: "", extended: true, login: None };
         self.send_proxy_header(&client).await
     }
 

@@ -63,6 +63,8 @@ pub(super) struct Delivery {
     dials: Dials,
     /// Recipients that the backend accepted.
     recipients: u32,
+    /// The backend has authenticated the client on this connection: on another one it would be somebody else.
+    authenticated: bool,
 }
 
 impl Delivery {
@@ -189,6 +191,26 @@ impl Delivery {
         (self.open, self.lost) = (false, None);
     }
 
+    /// The connection to the default backend, if there is one on which nothing is begun; one to another is given up.
+    pub(super) fn take_default(&mut self) -> Option<Backend> {
+        if self.destination != 0 || self.backend.as_ref().is_some_and(|backend| backend.dirty) {
+            self.leave();
+        }
+        self.destination = 0;
+        self.backend.take()
+    }
+
+    /// Keeps it for the session's mail; whether the client has authenticated on it.
+    pub(super) fn keep_backend(&mut self, backend: Backend, authenticated: bool) {
+        self.backend = Some(backend);
+        self.authenticated |= authenticated;
+    }
+
+    /// Another connection is begun.
+    pub(super) fn count_dial(&mut self) {
+        self.dials.begun += 1;
+    }
+
     async fn first_recipient(
         &mut self,
         envelope: &Envelope,
@@ -207,6 +229,9 @@ impl Delivery {
                 }
                 Err(_) => self.open = false,
             }
+        }
+        if self.authenticated && self.destination == 0 {
+            return Err(BackendError::Lost { what: "MAIL" });
         }
         self.dial(envelope, client, settings, destinations).await
     }

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use filter_common::PeerKey;
 
+use super::authentication::Authentication;
 use super::delivery::Delivery;
 use super::envelope::Envelope;
 use super::handshake::SessionTls;
@@ -50,6 +51,8 @@ pub(super) struct Driver {
     pub(super) kind: Kind,
     pub(super) delivery: Option<Box<Delivery>>,
     pub(super) envelope: Option<Box<Envelope>>,
+    /// What it has tried to authenticate, if it has.
+    pub(super) auth: Option<Box<Authentication>>,
     /// Input that no turn has used up: the beginning of a line, or what stands behind a question.
     pub(super) held: Vec<u8>,
     /// Whether `held` may contain whole commands.
@@ -81,7 +84,8 @@ impl Driver {
         let granted = worker.shared.judge.policy.grant(&Facts::of_connection(client.ip(), local)).is_some();
         let opened = worker.clock.now();
         let speaks_for_others = worker.shared.settings.true_address.may_speak(client.ip());
-        let kind = Kind { profile: listener.profile, granted, tls: listener.tls, speaks_for_others };
+        let auth = worker.shared.auth_way(client.ip(), listener.tls, false);
+        let kind = Kind { profile: listener.profile, granted, tls: listener.tls, speaks_for_others, auth };
         let service = worker.service(kind);
         let session = Session::new(&service, opened);
         worker.report.session_opened();
@@ -91,6 +95,7 @@ impl Driver {
             kind,
             delivery: None,
             envelope: None,
+            auth: None,
             held: Vec::new(),
             unread: false,
             tls: None,
@@ -131,14 +136,15 @@ impl Driver {
     /// What the policy is told of this session.
     pub(super) fn facts(&self) -> Facts<'_> {
         let sender = self.envelope.as_ref().map(|envelope| envelope.sender_parts());
-        let login = self.introduction.as_ref().and_then(|introduction| introduction.login());
         let certificate = self.tls.as_ref().and_then(|tls| tls.certificate.as_ref());
-        Facts { sender, login, certificate, ..Facts::of_connection(self.client.ip(), self.local) }
+        let of_connection = Facts::of_connection(self.client.ip(), self.local);
+        Facts { sender, login: self.login(), certificate, ..of_connection }
     }
 
     /// More is known of the client, or it is another: what it may, and what it is offered, is found out anew.
     pub(super) fn grant_anew(&mut self, worker: &Worker) {
         self.kind.granted = worker.shared.judge.policy.grant(&self.facts()).is_some();
+        self.kind.auth = worker.shared.auth_way(self.client.ip(), self.kind.tls, self.can_be_bound());
         self.service = worker.service(self.kind);
     }
 

@@ -48,6 +48,12 @@ impl Driver {
     /// STARTTLS was accepted: the reply goes out in the clear, and nothing that was said before counts any more.
     pub(super) fn start_tls(&mut self, worker: &Worker) -> Turn {
         self.end_transaction();
+        if self.auth.take().is_some()
+            && let Some(mut delivery) = self.delivery.take()
+        {
+            // The backend may have believed what was said in the clear.
+            delivery.quit();
+        }
         if let Some(envelope) = self.envelope.take() {
             worker.give_back_envelope(envelope);
         }

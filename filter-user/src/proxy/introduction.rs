@@ -85,6 +85,8 @@ impl Driver {
                 return Answer::Refuse(refusal);
             }
         }
+        // Who has authenticated was the host's client before, if anybody's.
+        self.auth = None;
         // What the backend was told is not true any more.
         if let Some(mut delivery) = self.delivery.take() {
             delivery.quit();

@@ -2,6 +2,7 @@
 //! the policy and the directory here, and to the backend where it may pass. Knows the enforcer as a trait alone.
 
 mod acceptor;
+mod authentication;
 mod away;
 mod backend;
 mod backend_error;
@@ -22,6 +23,7 @@ mod listener;
 mod mailbox;
 mod offer;
 mod own_listeners;
+mod pass_through;
 mod proxy_header;
 mod reply_reader;
 mod report;

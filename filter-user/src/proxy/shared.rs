@@ -12,7 +12,8 @@ use super::destination::{DestinationSettings, Destinations};
 use super::mailbox::{Address, Signal};
 use super::own_listeners::OwnListeners;
 use super::tls::ServerTls;
-use crate::config::{Config, TrueAddress};
+use crate::auth::Authenticator;
+use crate::config::{AuthSettings, Config, TrueAddress};
 use crate::judge::Judge;
 use crate::peers::OpenSessions;
 use crate::smtp::{Deadlines, Limits};
@@ -46,6 +47,8 @@ pub struct ProxySettings {
     pub true_address: TrueAddress,
     /// Whether the address that a client has connected to may grant something.
     pub local_matters: bool,
+    /// How clients authenticate.
+    pub auth: AuthSettings,
     /// Refusals logged a second, by each worker.
     pub log_refusals: u32,
 }
@@ -57,6 +60,8 @@ pub struct Shared {
     pub settings: ProxySettings,
     /// Who may send to whom, and who did what.
     pub judge: Arc<Judge>,
+    /// Who knows logins, where we ask somebody.
+    pub authenticator: Option<Authenticator>,
     /// How many sessions each peer has.
     pub open_sessions: OpenSessions,
     /// Where mail goes.
@@ -95,6 +100,7 @@ impl ProxySettings {
             true_address: config.true_address.clone(),
             destinations,
             local_matters: !config.policy_settings().internal_addresses.is_empty(),
+            auth: config.auth.clone(),
             log_refusals: config.log_refusals,
         }
     }
@@ -103,11 +109,17 @@ impl ProxySettings {
 impl Shared {
     /// Nobody is served yet.
     #[must_use]
-    pub fn new(config: &Config, settings: ProxySettings, judge: Arc<Judge>) -> Self {
+    pub fn new(
+        config: &Config,
+        settings: ProxySettings,
+        judge: Arc<Judge>,
+        authenticator: Option<Authenticator>,
+    ) -> Self {
         Self {
             destinations: Arc::new(Destinations::new(settings.destinations.clone())),
             settings,
             judge,
+            authenticator,
             open_sessions: OpenSessions::new(u32::try_from(config.max_sessions_per_peer).unwrap_or(u32::MAX)),
             sessions: AtomicUsize::new(0),
             workers: OnceLock::new(),

@@ -18,6 +18,8 @@ pub(super) struct TrueClient<'a> {
     pub helo: &'a str,
     /// By EHLO, not HELO.
     pub extended: bool,
+    /// Who it has authenticated as, with us.
+    pub login: Option<&'a str>,
 }
 
 impl TrueClient<'_> {
@@ -38,6 +40,9 @@ impl TrueClient<'_> {
         attribute("PORT", &self.address.port().to_string());
         attribute("PROTO", if self.extended { "ESMTP" } else { "SMTP" });
         attribute("HELO", &xtext::encode(self.helo));
+        if let Some(login) = self.login {
+            attribute("LOGIN", &xtext::encode(login));
+        }
         if let Some(local) = self.local {
             attribute("DESTADDR", &xclient_address(local.ip()));
             attribute("DESTPORT", &local.port().to_string());
@@ -84,6 +89,7 @@ mod tests {
             local: Some("192.0.2.1:25".parse().unwrap()),
             helo: "host+1 x",
             extended: true,
+            login: None,
         }
     }
 

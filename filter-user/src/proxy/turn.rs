@@ -4,6 +4,8 @@
 use std::io;
 use std::os::fd::AsFd;
 
+use zeroize::Zeroize as _;
+
 use super::driver::{Driver, End};
 use super::envelope::Envelope;
 use super::wire::ReadNow;
@@ -33,6 +35,8 @@ pub(super) enum Pending {
     Recipient(Passage),
     /// The backend's word about DATA.
     Data,
+    /// Whoever judges what the client said in AUTH.
+    Auth,
     /// Message data to be handed on.
     Pump,
 }
@@ -46,6 +50,13 @@ pub(super) enum Turn {
     Needs(Pending),
     /// The session is over.
     Over(End),
+}
+
+impl Turn {
+    /// Whether the input that led here is to be wiped.
+    fn heard_a_secret(&self) -> bool {
+        matches!(self, Self::Needs(Pending::Auth))
+    }
 }
 
 impl Driver {
@@ -63,8 +74,12 @@ impl Driver {
             scratch.out.append(&mut self.replies);
             let mut emptied = false;
             let turn = if std::mem::take(&mut self.unread) {
-                let held = std::mem::take(&mut self.held);
-                self.handle(worker, &held, &mut scratch.out)
+                let mut held = std::mem::take(&mut self.held);
+                let turn = self.handle(worker, &held, &mut scratch.out);
+                if turn.heard_a_secret() {
+                    held.zeroize();
+                }
+                turn
             } else {
                 let start = self.held.len();
                 let space = &mut scratch.input[start..];
@@ -80,7 +95,12 @@ impl Driver {
                         emptied = was_all && !to_the_end;
                         scratch.input[..start].copy_from_slice(&self.held);
                         self.held.clear();
-                        self.handle(worker, &scratch.input[..start + read], &mut scratch.out)
+                        let input = &mut scratch.input[..start + read];
+                        let turn = self.handle(worker, input, &mut scratch.out);
+                        if turn.heard_a_secret() {
+                            input.zeroize();
+                        }
+                        turn
                     }
                     Err(turn) => {
                         if let Turn::Over(End::Drained) = turn {
@@ -199,6 +219,10 @@ impl Driver {
                 return Turn::Over(End::Blocked);
             }
             if let Some(pending) = pending {
+                if let Pending::Auth = pending {
+                    // It is empty, and its room may hold the beginning of what was said.
+                    self.held.zeroize();
+                }
                 self.held.extend_from_slice(&input[at..]);
                 self.unread = true;
                 return Turn::Needs(pending);
@@ -237,14 +261,13 @@ impl Driver {
             Question::StartTls if worker.shared.settings.tls.is_some() => {}
             // Not offered, so not asked.
             Question::StartTls => return Ok(Answer::Refuse(reply::TLS_UNAVAILABLE)),
-            Question::Auth(_) | Question::AuthResponse(_) => {
-                return Ok(Answer::Refuse(reply::AUTH_UNAVAILABLE));
-            }
+            Question::Auth(command) => return self.begin_auth(worker, command),
+            Question::AuthResponse(said) => return self.go_on_with_auth(said),
+            Question::AuthCancelled => self.cancel_auth(worker),
             Question::Xclient(said) => {
                 self.end_transaction();
                 return Ok(self.speak_for(worker, said));
             }
-            Question::AuthCancelled => {}
         }
         Ok(Answer::Accept)
     }

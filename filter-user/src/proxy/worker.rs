@@ -82,7 +82,7 @@ pub(super) struct Worker {
 
 impl Worker {
     fn new(shared: Arc<Shared>, listeners: Vec<(TcpListener, Listen)>, mailbox: Mailbox) -> io::Result<Self> {
-        let offer = Offer::new(shared.destinations.offered().load());
+        let offer = Offer::new(&shared);
         let limits = &shared.settings.limits;
         let input = vec![0; READ + limits.command_line.max(limits.auth_line)].into_boxed_slice();
         let clock = Rc::new(Clock::new());
@@ -122,10 +122,10 @@ impl Worker {
     /// What a session of this kind is offered now.
     pub(super) fn service(&self, kind: Kind) -> Rc<Service> {
         let mut offer = self.offer.borrow_mut();
-        if !self.shared.destinations.offered().is_current(&offer.capabilities) {
-            *offer = Offer::new(self.shared.destinations.offered().load());
+        if !offer.is_current(&self.shared) {
+            *offer = Offer::new(&self.shared);
         }
-        offer.service(kind, &self.shared.settings)
+        offer.service(kind, &self.shared)
     }
 
     /// An envelope, used or new.

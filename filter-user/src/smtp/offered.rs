@@ -47,6 +47,8 @@ pub enum AuthOffer {
     Never,
     /// Once TLS is in use.
     OverTls,
+    /// Later: nobody who knows can be asked now.
+    Unavailable,
     /// By these mechanisms, as EHLO shows them: separated by a space.
     By(String),
 }
@@ -64,6 +66,7 @@ impl Offered {
             }
             (Verb::StartTls, TlsOffer::InUse, _) => Err(reply::TLS_IN_USE),
             (Verb::Auth, _, AuthOffer::OverTls) => Err(reply::AUTH_NEEDS_TLS),
+            (Verb::Auth, _, AuthOffer::Unavailable) => Err(reply::AUTH_UNAVAILABLE),
             (Verb::Xclient, ..) if !self.xclient => Err(reply::XCLIENT_REFUSED),
             _ => Ok(()),
         }
@@ -76,7 +79,7 @@ impl Offered {
             AuthOffer::By(mechanisms) => {
                 mechanisms.split(' ').any(|offered| offered.eq_ignore_ascii_case(name))
             }
-            AuthOffer::Never | AuthOffer::OverTls => false,
+            AuthOffer::Never | AuthOffer::OverTls | AuthOffer::Unavailable => false,
         }
     }
 

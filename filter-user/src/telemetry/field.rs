@@ -25,6 +25,8 @@ fields! {
     GRANT = "grant", "why the session may relay";
     HOME = "home", "where sanctions are enforced: kernel or process";
     INTERFACE = "interface", "a network interface";
+    LOGIN = "login", "the login that a client authenticated as, or claimed";
+    MECHANISM = "mechanism", "a SASL mechanism";
     NANOSECONDS = "nanoseconds", "how long it took, where that is short";
     OCTETS = "octets", "octets of message data";
     PEER = "peer", "the remote host, or the peer key where it stands for several";

@@ -121,6 +121,42 @@ label! {
 }
 
 label! {
+    /// The mechanisms that an attempt to authenticate was made by.
+    AuthMechanism {
+        /// PLAIN (RFC 4616).
+        Plain = "PLAIN",
+        /// LOGIN.
+        Login = "LOGIN",
+        /// SCRAM-SHA-256 (RFC 7677).
+        ScramSha256 = "SCRAM-SHA-256",
+        /// The same, bound to its TLS connection.
+        ScramSha256Plus = "SCRAM-SHA-256-PLUS",
+        /// OAUTHBEARER (RFC 7628).
+        Oauthbearer = "OAUTHBEARER",
+        /// XOAUTH2.
+        Xoauth2 = "XOAUTH2",
+        /// Another one.
+        Other = "other",
+    }
+}
+
+label! {
+    /// How an attempt to authenticate ended.
+    AuthOutcome {
+        /// The client is who it claimed to be.
+        Ok = "ok",
+        /// It is not.
+        Failed = "failed",
+        /// It said what is no response.
+        Malformed = "malformed",
+        /// Nobody could say.
+        Unavailable = "unavailable",
+        /// The client gave up.
+        Cancelled = "cancelled",
+    }
+}
+
+label! {
     /// The kinds of strikes.
     StrikeKind {
         /// Tried to relay.

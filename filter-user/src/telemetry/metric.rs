@@ -1,9 +1,9 @@
 //! The table of metrics: name, type, label and meaning of each. Counts nothing; see [`Metrics`](super::Metrics).
 
 use super::label::{
-    BackendFailure, Bound, CachedAnswer, DirectoryKind, HandshakeOutcome, HeaderRefusal, Label,
-    MessageOutcome, Outcome, RecipientOutcome, RemoteAnswer, SanctionKind, SessionEnd, SessionRefusal,
-    StrikeKind, TimeoutKind, TlsVersion,
+    AuthMechanism, AuthOutcome, BackendFailure, Bound, CachedAnswer, DirectoryKind, HandshakeOutcome,
+    HeaderRefusal, Label, MessageOutcome, Outcome, RecipientOutcome, RemoteAnswer, SanctionKind, SessionEnd,
+    SessionRefusal, StrikeKind, TimeoutKind, TlsVersion,
 };
 
 /// How a metric moves.
@@ -33,20 +33,46 @@ pub struct Metric {
     pub kind: Type,
     /// Its label, if it has one.
     pub label: Option<LabelNames>,
+    /// A second one.
+    pub second: Option<LabelNames>,
     /// What it counts.
     pub help: &'static str,
 }
 
+impl Metric {
+    /// The names of its labels, as a selector has them; nothing where it has none.
+    #[must_use]
+    pub fn shown_labels(&self) -> String {
+        match (self.label, self.second) {
+            (None, _) => String::new(),
+            (Some(label), None) => format!("{{{}}}", label.name),
+            (Some(label), Some(second)) => format!("{{{},{}}}", label.name, second.name),
+        }
+    }
+}
+
 const fn counter(name: &'static str, help: &'static str) -> Metric {
-    Metric { name, kind: Type::Counter, label: None, help }
+    Metric { name, kind: Type::Counter, label: None, second: None, help }
+}
+
+const fn names<L: Label>(name: &'static str) -> Option<LabelNames> {
+    Some(LabelNames { name, values: L::NAMES })
 }
 
 const fn counter_by<L: Label>(name: &'static str, label: &'static str, help: &'static str) -> Metric {
-    Metric { name, kind: Type::Counter, label: Some(LabelNames { name: label, values: L::NAMES }), help }
+    Metric { name, kind: Type::Counter, label: names::<L>(label), second: None, help }
+}
+
+const fn counter_by_both<L: Label, M: Label>(
+    name: &'static str,
+    labels: [&'static str; 2],
+    help: &'static str,
+) -> Metric {
+    Metric { name, kind: Type::Counter, label: names::<L>(labels[0]), second: names::<M>(labels[1]), help }
 }
 
 const fn gauge(name: &'static str, help: &'static str) -> Metric {
-    Metric { name, kind: Type::Gauge, label: None, help }
+    Metric { name, kind: Type::Gauge, label: None, second: None, help }
 }
 
 /// Makes each metric a constant, and all of them [`ALL`].
@@ -67,6 +93,7 @@ metrics! {
         name: "relaygate_build_info",
         kind: Type::Gauge,
         label: Some(LabelNames { name: "version", values: &[] }),
+        second: None,
         help: "Always 1; the label is the version that runs",
     };
     SESSIONS_ACCEPTED = counter("relaygate_sessions_accepted_total", "Connections that became sessions");
@@ -80,6 +107,8 @@ metrics! {
     SESSIONS_ENDED = counter_by::<SessionEnd>("relaygate_sessions_ended_total", "reason", "Sessions that ended");
     COMMANDS = counter("relaygate_commands_total", "SMTP commands that were answered");
     RECIPIENTS = counter_by::<RecipientOutcome>("relaygate_recipients_total", "outcome", "Recipients, by the relay decision");
+    AUTH_ATTEMPTS = counter_by_both::<AuthMechanism, AuthOutcome>("relaygate_auth_attempts_total", ["mechanism", "outcome"],
+        "Attempts to authenticate, by how they ended");
     EARLY_TALKERS = counter("relaygate_early_talkers_total", "Peers that sent something before the banner");
     BOUNDS_REACHED = counter_by::<Bound>("relaygate_bounds_reached_total", "bound", "Times that a session reached a bound");
     TIMEOUTS = counter_by::<TimeoutKind>("relaygate_timeouts_total", "timeout", "Times that a peer was too slow");
@@ -94,6 +123,7 @@ metrics! {
         name: "relaygate_backend_up",
         kind: Type::Gauge,
         label: Some(LabelNames { name: "backend", values: &[] }),
+        second: None,
         help: "1 where a backend could be reached when it was tried last, else 0",
     };
     BACKEND_DIALS = counter("relaygate_backend_dials_total", "Connections to a backend that were begun");
@@ -121,6 +151,7 @@ metrics! {
         name: "relaygate_kernel_packets_total",
         kind: Type::Counter,
         label: Some(LabelNames { name: "counter", values: &[] }),
+        second: None,
         help: "Packets that the XDP program saw, each once, by what it did with them and why",
     };
     KERNEL_NOT_HELD = counter("relaygate_kernel_not_held_total",
@@ -164,10 +195,10 @@ mod tests {
     fn each_metric_has_a_line_in_the_operations_page() {
         let page = include_str!("../../../docs/operations.md");
         for metric in ALL {
-            let label = metric.label.map(|label| format!("{{{}}}", label.name)).unwrap_or_default();
+            let label = metric.shown_labels();
             let start = format!("| `{}{label}` | {} |", metric.name, metric.help);
             assert!(page.contains(&start), "docs/operations.md lacks the line: {start}");
-            for value in metric.label.iter().flat_map(|label| label.values) {
+            for value in metric.label.iter().chain(&metric.second).flat_map(|label| label.values) {
                 let line = page.lines().find(|line| line.starts_with(&start)).unwrap_or_default();
                 assert!(
                     line.contains(&format!("`{value}`")),

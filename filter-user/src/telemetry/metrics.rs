@@ -8,11 +8,11 @@ pub use ::metrics::Gauge;
 use ::metrics::Counter;
 
 use super::label::{
-    BackendFailure, Bound, CachedAnswer, DirectoryKind, HandshakeOutcome, HeaderRefusal, Label,
-    MessageOutcome, Outcome, RecipientOutcome, RemoteAnswer, SanctionKind, SessionEnd, SessionRefusal,
-    StrikeKind, TimeoutKind, TlsVersion,
+    AuthMechanism, AuthOutcome, BackendFailure, Bound, CachedAnswer, DirectoryKind, HandshakeOutcome,
+    HeaderRefusal, Label, MessageOutcome, Outcome, RecipientOutcome, RemoteAnswer, SanctionKind, SessionEnd,
+    SessionRefusal, StrikeKind, TimeoutKind, TlsVersion,
 };
-use super::metric::{self, Metric};
+use super::metric::{self, LabelNames, Metric};
 
 /// A counter for each value of a label.
 pub struct CounterBy<L> {
@@ -40,6 +40,35 @@ impl<L> std::fmt::Debug for CounterBy<L> {
     }
 }
 
+/// A counter for each pair of values of two labels.
+pub struct CounterByBoth<L, M> {
+    counters: Box<[Counter]>,
+    labels: PhantomData<fn(L, M)>,
+}
+
+impl<L: Label, M: Label> CounterByBoth<L, M> {
+    fn new(metric: &Metric) -> Self {
+        let name = |label: Option<LabelNames>| label.map_or("", |label| label.name);
+        let (first, second) = (name(metric.label), name(metric.second));
+        let pairs = L::NAMES.iter().flat_map(|one| M::NAMES.iter().map(move |other| (*one, *other)));
+        let counters = pairs
+            .map(|(one, other)| ::metrics::counter!(metric.name, first => one, second => other))
+            .collect();
+        Self { counters, labels: PhantomData }
+    }
+
+    /// The counter of two values.
+    pub fn of(&self, one: L, other: M) -> &Counter {
+        &self.counters[one.index() * M::NAMES.len() + other.index()]
+    }
+}
+
+impl<L, M> std::fmt::Debug for CounterByBoth<L, M> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CounterByBoth").field("pairs", &self.counters.len()).finish()
+    }
+}
+
 /// All metrics that are counted as things happen. To be made after the recorder was installed.
 #[derive(Debug)]
 pub struct Metrics {
@@ -59,6 +88,8 @@ pub struct Metrics {
     pub commands: Counter,
     /// See [`metric::RECIPIENTS`].
     pub recipients: CounterBy<RecipientOutcome>,
+    /// See [`metric::AUTH_ATTEMPTS`].
+    pub auth_attempts: CounterByBoth<AuthMechanism, AuthOutcome>,
     /// See [`metric::EARLY_TALKERS`].
     pub early_talkers: Counter,
     /// See [`metric::BOUNDS_REACHED`].
@@ -130,6 +161,7 @@ impl Metrics {
             sessions_ended: CounterBy::new(&metric::SESSIONS_ENDED),
             commands: counter(&metric::COMMANDS),
             recipients: CounterBy::new(&metric::RECIPIENTS),
+            auth_attempts: CounterByBoth::new(&metric::AUTH_ATTEMPTS),
             early_talkers: counter(&metric::EARLY_TALKERS),
             bounds_reached: CounterBy::new(&metric::BOUNDS_REACHED),
             timeouts: CounterBy::new(&metric::TIMEOUTS),
@@ -199,6 +231,7 @@ mod tests {
             backend_up("mail.example:25".to_owned()).set(1.0);
             let metrics = Metrics::new();
             metrics.strikes.of(StrikeKind::FailedAuth).increment(2);
+            metrics.auth_attempts.of(AuthMechanism::Login, AuthOutcome::Failed).increment(5);
             Metrics::new().strikes.of(StrikeKind::FailedAuth).increment(1);
         });
         let page = page.render();
@@ -210,6 +243,10 @@ mod tests {
             );
         }
         assert!(page.contains("relaygate_strikes_total{kind=\"failed_auth\"} 3"), "{page}");
+        assert!(
+            page.contains("relaygate_auth_attempts_total{mechanism=\"LOGIN\",outcome=\"failed\"} 5"),
+            "{page}"
+        );
         assert!(page.contains("relaygate_sessions_refused_total{reason=\"blocked\"} 0"), "{page}");
     }
 }

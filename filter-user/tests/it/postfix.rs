@@ -102,6 +102,11 @@ impl Postfix {
         Self::start_at(address, PROPER)
     }
 
+    /// As a mail server of users, whose mail to elsewhere goes to `next`; `settings` say who may send there.
+    pub(crate) fn of_users(next: SocketAddr, settings: &str) -> Self {
+        Self::start(&format!("{PROPER}default_transport = smtp:[{}]:{}\n{settings}", next.ip(), next.port()))
+    }
+
     fn start(settings: &str) -> Self {
         Self::start_at(SocketAddr::from(([127, 0, 0, 1], free_port())), settings)
     }

@@ -3,10 +3,8 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::{mpsc, oneshot};
@@ -45,7 +43,7 @@ pub(super) async fn keep(
     address: StreamAddress,
     within: Duration,
     mut orders: mpsc::Receiver<Order>,
-    offered: Arc<ArcSwap<Vec<String>>>,
+    has_said: impl Fn(Vec<String>),
 ) {
     let mut next_attempt = Instant::now();
     // A Dovecot that is away is told of once, and once more when it is back.
@@ -59,7 +57,7 @@ pub(super) async fn keep(
         let lost = match timeout(within, Link::connect(&address)).await {
             Ok(Ok(mut link)) => {
                 tracing::info!({ field::REASON } = %link.mechanisms.join(" "), "Dovecot at {address} says who may authenticate");
-                offered.store(Arc::new(std::mem::take(&mut link.mechanisms)));
+                has_said(std::mem::take(&mut link.mechanisms));
                 told = false;
                 match link.serve(&mut orders, within).await {
                     Ok(()) => return,

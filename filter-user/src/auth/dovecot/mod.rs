@@ -6,12 +6,11 @@ mod link;
 mod protocol;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
@@ -40,23 +39,42 @@ pub(super) enum Said {
 #[derive(Clone, Debug)]
 pub(super) struct Dovecot {
     orders: mpsc::Sender<Order>,
-    offered: Arc<ArcSwap<Vec<String>>>,
+    offered: watch::Receiver<Vec<String>>,
     last_id: Arc<AtomicU32>,
     within: Duration,
 }
 
 impl Dovecot {
     /// Begins to talk to it.
-    pub(super) fn start(address: StreamAddress, within: Duration, runtime: &Handle) -> Self {
+    pub(super) fn start(
+        address: StreamAddress,
+        within: Duration,
+        runtime: &Handle,
+        changes: Arc<AtomicU64>,
+    ) -> Self {
         let (orders, taken) = mpsc::channel(QUEUE);
-        let offered = Arc::new(ArcSwap::from_pointee(Vec::new()));
-        runtime.spawn(link::keep(address, within, taken, Arc::clone(&offered)));
+        let (offers, offered) = watch::channel(Vec::new());
+        let told = move |mechanisms: Vec<String>| {
+            let changed = offers.send_if_modified(|known| {
+                let differs = *known != mechanisms;
+                *known = mechanisms;
+                differs
+            });
+            changes.fetch_add(changed.into(), Ordering::Release);
+        };
+        runtime.spawn(link::keep(address, within, taken, told));
         Self { orders, offered, last_id: Arc::default(), within }
     }
 
     /// Whether it has a mechanism, by the last time that it said which it has.
     pub(super) fn offers(&self, mechanism: &str) -> bool {
-        self.offered.load().iter().any(|offered| offered == mechanism)
+        self.offered.borrow().iter().any(|offered| offered == mechanism)
+    }
+
+    /// Waits until it has said which mechanisms it has.
+    pub(super) async fn has_spoken(&self) {
+        // A connection that is given up for good speaks no more: nobody waits for it.
+        let _ = self.offered.clone().wait_for(|mechanisms| !mechanisms.is_empty()).await;
     }
 
     /// Begins an exchange; the initial response is base64.

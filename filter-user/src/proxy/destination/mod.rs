@@ -198,7 +198,16 @@ impl Destinations {
             let hosts = destination.hosts.load();
             hosts.iter().filter_map(|host| host.known()).collect::<Vec<_>>()
         });
-        known.map(|known| Capabilities::clone(&known)).reduce(|a, b| a.and(&b)).unwrap_or_default()
+        let common =
+            known.map(|known| Capabilities::clone(&known)).reduce(|a, b| a.and(&b)).unwrap_or_default();
+        Capabilities { auth: self.auth_of_default(), ..common }
+    }
+
+    /// AUTH is handed to the default backend alone: what the other destinations know of it does not matter.
+    fn auth_of_default(&self) -> Vec<String> {
+        let hosts = self.get(0).hosts.load();
+        let known = hosts.iter().filter_map(|host| host.known());
+        known.map(|known| Capabilities::clone(&known)).reduce(|a, b| a.and(&b)).unwrap_or_default().auth
     }
 }
 

@@ -22,7 +22,8 @@ impl Report {
         }
     }
 
-    fn backend_failed(&self, error: &BackendError) {
+    /// A backend gave no answer.
+    pub(in crate::proxy) fn backend_failed(&self, error: &BackendError) {
         self.count_failure(error);
         if self.trouble_is_due() {
             tracing::warn!({ field::ERROR } = %error, "the backend failed; clients are told to try later");

@@ -1,6 +1,7 @@
 //! Counts and logs what happens in one worker. The only file of the proxy that turns the core's facts into metrics
 //! and log lines; refusals are counted always, and logged in samples (see `telemetry::RefusalLog`).
 
+mod authentication;
 mod backend;
 
 use std::cell::{Cell, RefCell};

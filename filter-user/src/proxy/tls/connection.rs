@@ -5,7 +5,7 @@ use std::io::{self, BufRead as _, IoSlice, Read as _, Write as _};
 use std::os::fd::AsFd;
 
 use rustix::net::SendFlags;
-use rustls::Connection;
+use rustls::{Connection, ProtocolVersion};
 
 use crate::proxy::listener::send_parts;
 use crate::proxy::wire::ReadNow;
@@ -37,6 +37,23 @@ impl Tls {
         // What waits to be sent is bounded by who sends: nothing more is read before it is gone.
         connection.set_buffer_limit(None);
         Self { connection, emptied: false, ended: false }
+    }
+
+    /// Whether [`exporter`](Self::exporter) gives something. Before TLS 1.3 what it gives is of one connection alone only
+    /// where the handshake had an extension that not every client has (RFC 9266 section 4.2).
+    pub(in crate::proxy) fn is_exporting(&self) -> bool {
+        !self.connection.is_handshaking()
+            && self.connection.protocol_version() == Some(ProtocolVersion::TLSv1_3)
+    }
+
+    /// Octets that only the two ends of this connection know: the channel binding `tls-exporter` (RFC 9266).
+    pub(in crate::proxy) fn exporter(&self) -> Option<Vec<u8>> {
+        if !self.is_exporting() {
+            return None;
+        }
+        let exported =
+            self.connection.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(&[]));
+        exported.ok().map(|octets| octets.to_vec())
     }
 
     pub(super) fn connection(&self) -> &Connection {

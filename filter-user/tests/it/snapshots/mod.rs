@@ -49,9 +49,9 @@ fn every_fault_of_a_path_is_as_committed() {
 fn every_metric_is_as_committed() {
     let mut lines = String::new();
     for metric in metric::ALL {
-        let label = metric.label.map_or(String::new(), |label| format!("{{{}}}", label.name));
+        let label = metric.shown_labels();
         writeln!(lines, "{}{label}  {:?}", metric.name, metric.kind).unwrap();
-        for value in metric.label.map_or(&[][..], |label| label.values) {
+        for value in metric.label.iter().chain(&metric.second).flat_map(|label| label.values) {
             writeln!(lines, "    {value}").unwrap();
         }
     }

@@ -6,6 +6,7 @@ use filter_user::auth::{Authenticator, Exchange, ExchangeFacts, Step};
 use filter_user::config::{AuthBackend, AuthSettings, StreamAddress};
 use tokio::runtime::{Builder, Runtime};
 
+use super::super::base64;
 use crate::daemon::eventually;
 use crate::dovecot::Dovecot;
 
@@ -66,19 +67,6 @@ fn shown(step: Step) -> String {
         Step::Malformed => "malformed".to_owned(),
         Step::Unavailable => "unavailable".to_owned(),
     }
-}
-
-fn base64(text: &str) -> String {
-    const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut encoded = String::new();
-    for three in text.as_bytes().chunks(3) {
-        let bits = (0..3).fold(0u32, |bits, at| bits << 8 | u32::from(three.get(at).copied().unwrap_or(0)));
-        for place in 0..4 {
-            let letter = LETTERS[(bits >> (18 - 6 * place) & 63) as usize];
-            encoded.push(if place <= three.len() { letter.into() } else { '=' });
-        }
-    }
-    encoded
 }
 
 const RIGHT: &str = "\0user\0secret";
