@@ -18,14 +18,17 @@ use crate::proxy::{ClientTls, OwnListeners, ServerTls, TlsError};
 /// Checks, and prints what would run.
 pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let (config, settings) = Config::load_shown(matches)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().build().context("cannot start a runtime")?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start a runtime")?;
     let directories = Directories::open(&config, runtime.handle())?;
     for interface in &config.interfaces {
         check_interface(interface)?;
     }
     let tls = ServerTls::load(&config.tls)?;
     let listen: Vec<_> = config.listen.iter().map(|listen| listen.address).collect();
-    destinations::check(&config, &OwnListeners::new(&listen, &config.own_addresses))?;
+    destinations::check(&config, &OwnListeners::new(&listen, &config.own_addresses), &runtime)?;
     let logins = config.auth.password_files().map(|path| Ok((path, PasswordFile::load(path)?.len())));
     let logins = logins.collect::<Result<Vec<_>, PasswordFileError>>()?;
     let mut out = std::io::stdout().lock();

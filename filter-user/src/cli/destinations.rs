@@ -6,7 +6,8 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, Runtime};
+use tokio::time::timeout;
 
 use super::check::backend_tls;
 use super::exit_codes::UsageError;
@@ -23,13 +24,14 @@ const RESOLVE_WITHIN: Duration = Duration::from_secs(2);
 
 /// Everything about destinations that can be wrong without one being dialled: credentials, authorities, a way back to
 /// ourselves. Starts nothing.
-pub(super) fn check(config: &Config, own: &OwnListeners) -> anyhow::Result<()> {
+pub(super) fn check(config: &Config, own: &OwnListeners, runtime: &Runtime) -> anyhow::Result<()> {
     backend_tls(config)?;
     for (_, destination) in numbered(config) {
         tls(config, destination)?;
         credentials(destination)?;
     }
-    Ok(refuse_loops(config, own)?)
+    refuse_loops(config, own)?;
+    runtime.block_on(refuse_own_exchanges(config, own, runtime.handle()))
 }
 
 /// All destinations, by their numbers: the default backend, whose built-in server is started where one is asked for, and
@@ -46,11 +48,7 @@ pub(super) fn build(config: &Config, runtime: &Handle) -> anyhow::Result<Vec<Des
     for (number, destination) in numbered(config) {
         let hosts = match &destination.hosts {
             Hosts::Listed(hosts) => DestinationHosts::Listed(hosts.clone()),
-            Hosts::Mx(domain) => {
-                let exchanges = MailExchanges::new(&config.dns_servers, runtime.clone())
-                    .context("cannot look up mail hosts: name a server with dns-server")?;
-                DestinationHosts::Exchange(domain.clone(), exchanges)
-            }
+            Hosts::Mx(domain) => DestinationHosts::Exchange(domain.clone(), exchanges(config, runtime)?),
         };
         all.push(DestinationSettings {
             hosts,
@@ -119,6 +117,27 @@ fn refuse_loops(config: &Config, own: &OwnListeners) -> Result<(), UsageError> {
         }
     }
     Ok(())
+}
+
+/// The same of the domains whose mail hosts are looked up.
+async fn refuse_own_exchanges(config: &Config, own: &OwnListeners, runtime: &Handle) -> anyhow::Result<()> {
+    for destination in &config.routing.destinations {
+        let Hosts::Mx(domain) = &destination.hosts else { continue };
+        let lookup = exchanges(config, runtime)?;
+        if let Ok(Some((host, address))) = timeout(RESOLVE_WITHIN, lookup.find_own(domain, own)).await {
+            return Err(UsageError(format!(
+                "route: {host}, a mail host of {domain}, is {address}, where relaygate itself listens: mail would go \
+                 round in circles; name the hosts that the domain's mail is to be handed to"
+            ))
+            .into());
+        }
+    }
+    Ok(())
+}
+
+fn exchanges(config: &Config, runtime: &Handle) -> anyhow::Result<MailExchanges> {
+    MailExchanges::new(&config.dns_servers, runtime.clone())
+        .context("cannot look up mail hosts: name a server with dns-server")
 }
 
 /// The addresses of a name; none where the resolver takes too long.

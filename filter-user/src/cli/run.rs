@@ -65,7 +65,7 @@ fn serve(mut config: Config, settings: Vec<Effective>) -> anyhow::Result<ExitCod
     config.set_bound(&addresses);
     let enforcement = Enforcement::start(&config, &addresses);
     let own_listeners = OwnListeners::new(&addresses, &config.own_addresses);
-    destinations::check(&config, &own_listeners)?;
+    destinations::check(&config, &own_listeners, &runtime)?;
     let destinations = destinations::build(&config, runtime.handle())?;
     let proxy_settings = ProxySettings::new(&config, destinations, own_listeners, tls);
     let judge = Arc::new(Judge::new(&config, directories, enforcement.enforcer()));

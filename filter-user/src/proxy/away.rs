@@ -173,7 +173,7 @@ impl AwaySession<'_> {
             let word = self.unless_blocked(asking).await;
             self.worker.report.dialled(&delivery.take_dials());
             if let Some(word) = &word {
-                self.worker.report.passed(driver.whose(), passage, &envelope, word);
+                self.worker.report.passed(driver.whose(), passage, &envelope, delivery.host(), word);
             }
             driver.envelope = Some(envelope);
             word

@@ -2,6 +2,7 @@
 //! answered within its time or given up. How the TCP connection is made is in `dial`.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -38,6 +39,7 @@ pub struct BackendSettings {
 #[derive(Debug)]
 pub(super) struct Backend {
     stream: ServerStream,
+    host: Arc<Host>,
     received: Vec<u8>,
     /// What it said it can do.
     pub(super) capabilities: Capabilities,
@@ -48,7 +50,7 @@ pub(super) struct Backend {
 impl Backend {
     /// Connects and says EHLO, as nobody: to learn what the backend can do.
     pub(super) async fn probe(
-        host: &Host,
+        host: &Arc<Host>,
         way: &DestinationSettings,
         settings: &BackendSettings,
     ) -> Result<Capabilities, BackendError> {
@@ -61,7 +63,7 @@ impl Backend {
 
     /// Connects, introduces the client and is ready for MAIL.
     pub(super) async fn dial(
-        host: &Host,
+        host: &Arc<Host>,
         way: &DestinationSettings,
         settings: &BackendSettings,
         client: &TrueClient<'_>,
@@ -130,6 +132,11 @@ impl Backend {
         }
     }
 
+    /// Whose connection this is.
+    pub(super) fn host(&self) -> &Host {
+        &self.host
+    }
+
     /// Whether nobody between us can listen.
     pub(super) fn is_encrypted(&self) -> bool {
         self.stream.is_encrypted()
@@ -158,7 +165,7 @@ impl Backend {
     /// Connects, says EHLO and encrypts, for a client or for nobody. Where TLS is but tried and does not work out, all
     /// is begun anew in the clear.
     async fn open(
-        host: &Host,
+        host: &Arc<Host>,
         way: &DestinationSettings,
         settings: &BackendSettings,
         client: Option<&TrueClient<'_>>,
@@ -172,7 +179,7 @@ impl Backend {
     }
 
     async fn open_with(
-        host: &Host,
+        host: &Arc<Host>,
         way: &DestinationSettings,
         settings: &BackendSettings,
         tls: &ClientTls,
@@ -182,8 +189,13 @@ impl Backend {
         let as_client = client.filter(|_| how == ClientAddress::Transparent);
         let from = as_client.map(|client| client.address.ip().to_canonical());
         let stream = ServerStream::new(dial::connect(host, from, settings).await?);
-        let mut backend =
-            Self { stream, received: Vec::new(), capabilities: Capabilities::default(), dirty: false };
+        let mut backend = Self {
+            stream,
+            host: Arc::clone(host),
+            received: Vec::new(),
+            capabilities: Capabilities::default(),
+            dirty: false,
+        };
         if how == ClientAddress::Proxy {
             match client {
                 Some(client) => backend.send_proxy_header(client).await?,

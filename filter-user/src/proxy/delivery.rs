@@ -3,7 +3,7 @@
 
 use super::backend::{Backend, BackendSettings};
 use super::backend_error::BackendError;
-use super::destination::Destinations;
+use super::destination::{Destinations, Host};
 use super::envelope::{Envelope, Unfit};
 use super::reply_reader::{GarbledReply, OwnedReply};
 use super::true_address::TrueClient;
@@ -72,6 +72,12 @@ impl Delivery {
     #[must_use]
     pub(super) fn is_open(&self) -> bool {
         self.open
+    }
+
+    /// The host that has the transaction, or had the last.
+    #[must_use]
+    pub(super) fn host(&self) -> Option<&Host> {
+        self.backend.as_ref().map(Backend::host)
     }
 
     /// Recipients of this message that the backend accepted.
@@ -247,7 +253,6 @@ impl Delivery {
     ) -> Result<Word, BackendError> {
         let destination = destinations.get(self.destination);
         let hosts = destination.find_hosts(settings).await?;
-        let mut failures = Vec::new();
         for (at, host) in hosts.iter().enumerate() {
             let is_last = at + 1 == hosts.len();
             self.dials.begun += 1;
@@ -260,7 +265,6 @@ impl Delivery {
                             BackendError::Refused { what: "MAIL", summary: reply.summary() }
                         }
                         Ok(word) => {
-                            self.dials.failed.append(&mut failures);
                             self.backend = Some(backend);
                             return Ok(word);
                         }
@@ -271,11 +275,10 @@ impl Delivery {
                 Err(error) => error,
             };
             destinations.found_failing(destination, host, &failed);
-            failures.push(failed);
+            self.dials.failed.push(failed);
         }
-        let last = failures.pop().unwrap_or(BackendError::NoHost);
-        self.dials.failed.append(&mut failures);
-        Err(last)
+        // The last is the answer, and told of as that.
+        Err(self.dials.failed.pop().unwrap_or(BackendError::NoHost))
     }
 
     /// MAIL and RCPT, in one write where the backend allows it.

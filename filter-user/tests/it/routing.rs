@@ -202,3 +202,14 @@ fn set_mode(path: &Path, mode: u32) {
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
 }
+
+#[test]
+fn the_examples_of_the_page_are_configurations() {
+    let page = include_str!("../../../docs/routing.md");
+    let examples: Vec<_> =
+        page.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(examples.len(), 2);
+    let text = examples.concat();
+    let config = filter_user::config::Config::from_toml(Path::new("routing.md"), &text).unwrap();
+    assert_eq!((config.backend.hosts.len(), config.routing.routes.len()), (2, 5));
+}

@@ -7,13 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwapOption;
 
-use super::mail_exchange::Exchange;
+use super::mail_exchange::{Exchange, SMTP};
 use crate::config::HostPort;
 use crate::proxy::capabilities::Capabilities;
 use crate::telemetry::{self, Gauge};
-
-/// Where mail hosts listen.
-const SMTP: u16 = 25;
 
 /// A host; taken for up until somebody finds otherwise.
 pub(in crate::proxy) struct Host {

@@ -13,6 +13,11 @@ use hickory_resolver::proto::rr::RData;
 use hickory_resolver::{Resolver, TokioResolver};
 use tokio::runtime::Handle;
 
+use crate::proxy::own_listeners::OwnListeners;
+
+/// Where mail hosts listen.
+pub(super) const SMTP: u16 = 25;
+
 /// Hosts of one domain that are considered.
 const MOST_HOSTS: usize = 16;
 
@@ -66,6 +71,15 @@ impl MailExchanges {
             Resolver::builder_with_config(config, TokioRuntimeProvider::default())
         };
         Ok(Self { resolver: Arc::new(builder.build()?), runtime })
+    }
+
+    /// The mail host of a domain that is ourselves, if one is.
+    pub async fn find_own(&self, domain: &str, own: &OwnListeners) -> Option<(String, SocketAddr)> {
+        let hosts = self.of(domain).await.ok()?;
+        hosts.into_iter().find_map(|Exchange { name, addresses }| {
+            let mut addresses = addresses.into_iter().map(|address| SocketAddr::new(address, SMTP));
+            addresses.find(|address| own.include(*address)).map(|address| (name, address))
+        })
     }
 
     /// The hosts of a domain, the one to be preferred first.

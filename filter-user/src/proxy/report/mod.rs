@@ -15,6 +15,7 @@ use filter_common::{PeerKey, Sanction, Timestamp};
 
 use super::clock::Clock;
 use super::delivery::Word;
+use super::destination::Host;
 use super::envelope::Envelope;
 use super::proxy_header::HeaderFault;
 use crate::address::ForwardPath;
@@ -145,7 +146,14 @@ impl Report {
     }
 
     /// A recipient might pass, and the backend was asked.
-    pub(super) fn passed(&self, whose: Whose, passage: Passage, envelope: &Envelope, word: &Word) {
+    pub(super) fn passed(
+        &self,
+        whose: Whose,
+        passage: Passage,
+        envelope: &Envelope,
+        host: Option<&Host>,
+        word: &Word,
+    ) {
         let outcome = match (word, passage) {
             (Word::Ours(..), _) => RecipientOutcome::TryLater,
             (Word::Backend(reply), _) if !reply.is_positive() => RecipientOutcome::RefusedByBackend,
@@ -165,6 +173,7 @@ impl Report {
                 { field::FORWARD_PATH } = envelope.recipient(),
                 { field::DECISION } = if grant.is_some() { "relay" } else { "route" },
                 { field::GRANT } = grant,
+                { field::BACKEND } = host.map(tracing::field::display),
                 "recipient accepted"
             );
         } else if self.is_sampled(whose) {
@@ -172,6 +181,7 @@ impl Report {
                 { field::PEER } = %whose.address,
                 { field::REVERSE_PATH } = envelope.sender(),
                 { field::FORWARD_PATH } = envelope.recipient(),
+                { field::BACKEND } = host.map(tracing::field::display),
                 { field::REPLY } = %word,
                 "recipient refused by the backend"
             );
