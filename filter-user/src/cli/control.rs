@@ -95,8 +95,8 @@ impl Answers for Desk {
     fn explain(&self, query: Query) -> Pin<Box<dyn Future<Output = Explanation> + Send + '_>> {
         let rules = Rules {
             policy: &self.shared.judge.policy,
-            routing: &self.config.routing,
             directories: &self.shared.judge.directories,
+            config: &self.config,
             settings: &self.settings,
         };
         Box::pin(async move { rules.explain(query).await })

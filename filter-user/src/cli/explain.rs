@@ -11,12 +11,11 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use super::control::{self, Daemon};
 use crate::address::{ForwardPath, PathError, ReversePath};
-use crate::config::{Config, Effective, Routing};
+use crate::config::{Config, Effective};
 use crate::control::{ExplainedStep, Explanation, Query, Reply, Request};
 use crate::lookup::Directories;
-use crate::policy::{
-    ClientCertificate, Decision, DirectoryAnswer, Facts, Line, Login, Policy, Row, Sender, Step,
-};
+use crate::policy::{ClientCertificate, Decision, DirectoryAnswer, Facts, Login, Policy, Row, Sender, Step};
+use crate::smtp::command::Refusal;
 use crate::smtp::reply;
 
 /// The subcommand, without the settings.
@@ -88,7 +87,7 @@ fn explain_configured(config: &Config, settings: &[Effective], query: Query) -> 
         .context("cannot start a runtime")?;
     let directories = Directories::open(config, runtime.handle())?;
     let policy = Policy::new(&config.policy_settings());
-    let rules = Rules { policy: &policy, routing: &config.routing, directories: &directories, settings };
+    let rules = Rules { policy: &policy, directories: &directories, config, settings };
     Ok(runtime.block_on(rules.explain(query)))
 }
 
@@ -96,8 +95,8 @@ fn explain_configured(config: &Config, settings: &[Effective], query: Query) -> 
 #[derive(Clone, Copy)]
 pub(super) struct Rules<'r> {
     pub(super) policy: &'r Policy,
-    pub(super) routing: &'r Routing,
     pub(super) directories: &'r Directories,
+    pub(super) config: &'r Config,
     pub(super) settings: &'r [Effective],
 }
 
@@ -108,25 +107,21 @@ impl Rules<'_> {
         // The command line is UTF-8: an address beyond ASCII stands for a message that was given SMTPUTF8.
         let smtputf8 = !query.from.is_ascii() || !query.to.is_ascii();
         let (from, to) = (query.from.clone(), query.to.clone());
-        let refused = |query, steps, reply| Explanation {
-            query,
-            steps,
-            decision: None,
-            destination: None,
-            reply: Some(reply),
+        let refused = |query, steps, refusal: Refusal| {
+            let mut line = Vec::new();
+            refusal.say(&mut line);
+            let reply = String::from_utf8_lossy(&line).trim_end().to_owned();
+            Explanation { query, steps, decision: None, destination: None, reply: Some(reply) }
         };
         let sender = match whole(ReversePath::parse(from.as_bytes(), smtputf8)) {
             Ok(sender) => sender,
-            Err(error) => {
-                return refused(query, Vec::new(), format!("501 5.1.7 the sender is no path: {error}"));
-            }
+            Err(error) => return refused(query, Vec::new(), Refusal::ReversePath(error)),
         };
         let path = match whole(ForwardPath::parse(to.as_bytes(), smtputf8)) {
             Ok(path) => path,
             Err(error) => {
                 let step = Step { row: Row::Syntax, fits: true, detail: error.to_string(), line: None };
-                let reply = format!("501 5.1.3 the recipient is no path: {error}");
-                return refused(query, vec![self.explained(step)], reply);
+                return refused(query, vec![self.explained(step)], Refusal::ForwardPath(error));
             }
         };
         let routed = path.text().len() + 2 < to.len();
@@ -164,11 +159,12 @@ impl Rules<'_> {
 
     /// Where the mail would go, or the reply that the client would get.
     fn outcome(&self, decision: Decision) -> (Option<String>, Option<String>) {
-        let to = |number| self.routing.destination(number).map(|destination| destination.hosts.to_string());
+        let to =
+            |number| self.config.routing.destination(number).map(|destination| destination.hosts.to_string());
         let reply = match decision {
             Decision::Route(backend) => return (to(backend.0), None),
             Decision::Relay(_, route) => return (route.and_then(|route| to(route.0)), None),
-            Decision::Answer(answer) => self.routing.answer(answer).map_or("", |answer| &answer.line),
+            Decision::Answer(answer) => self.config.routing.answer(answer).map_or("", |answer| &answer.line),
             Decision::Prohibited(_) => reply::RELAYING_PROHIBITED.line,
             Decision::UnknownRecipient => reply::UNKNOWN_RECIPIENT.line,
             Decision::TryLater => reply::DIRECTORY_UNAVAILABLE.line,
@@ -182,28 +178,7 @@ impl Rules<'_> {
             fits: step.fits,
             question: step.row.text().to_owned(),
             detail: step.detail,
-            line: step.line.map(|line| self.shown(line)),
-        }
-    }
-
-    /// A setting, which of its values, and where it stands.
-    fn shown(&self, line: Line) -> String {
-        let (name, number) = match line {
-            Line::LocalDomain(number) => ("local-domain", Some(number)),
-            Line::Route(number) => ("route", Some(number)),
-            Line::Reroute => ("reroute", None),
-            Line::NeverRelay(number) => ("never-relay", Some(number)),
-            Line::RelayAuthenticated => ("relay-authenticated", None),
-            Line::SenderLogin(number) => ("sender-login", Some(number)),
-            Line::RelayClientCertificate => ("relay-client-certificate", None),
-            Line::TlsClientName(number) => ("tls-client-name", Some(number)),
-            Line::RelayInternalAddress(number) => ("relay-internal-address", Some(number)),
-            Line::RelayNetwork(number) => ("relay-network", Some(number)),
-        };
-        let which = number.map_or(String::new(), |number| format!(" number {}", number + 1));
-        match self.settings.iter().find(|setting| setting.name == name) {
-            Some(setting) => format!("{name}{which}, {}", setting.origin),
-            None => format!("{name}{which}"),
+            line: step.line.map(|line| self.config.standing(self.settings, line).to_string()),
         }
     }
 }
@@ -227,8 +202,9 @@ mod tests {
     use crate::policy::PolicySettings;
 
     fn explain(settings: &PolicySettings, query: Query) -> Explanation {
-        let (policy, routing, directories) = (Policy::new(settings), Routing::default(), Directories::none());
-        let rules = Rules { policy: &policy, routing: &routing, directories: &directories, settings: &[] };
+        let config = Config::from_flags(["--backend", "sink:"]).unwrap();
+        let (policy, directories) = (Policy::new(settings), Directories::none());
+        let rules = Rules { policy: &policy, directories: &directories, config: &config, settings: &[] };
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(rules.explain(query))
     }
@@ -261,7 +237,7 @@ mod tests {
     #[test]
     fn the_answer_comes_with_the_row_that_fits_and_the_reply() {
         let rows = [
-            ("a@far.example", "", "1", "501 5.1.3 the recipient is no path: recipient is empty"),
+            ("a@far.example", "", "1", "501 5.1.3 recipient is empty; syntax: RCPT TO:"),
             ("a@far.example", "b@example.org.", "1", "501 5.1.3 "),
             ("a@far.example", "<b@example.org> x", "1", "501 5.1.3 "),
             ("two words", "b@example.org", "", "501 5.1.7 "),

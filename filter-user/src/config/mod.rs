@@ -15,6 +15,7 @@ pub mod routing;
 pub mod setting;
 pub mod settings;
 pub mod source;
+pub mod standing;
 pub mod stream_address;
 mod tls;
 
@@ -33,5 +34,6 @@ pub use routing::{Destination, HostPort, Hosts, RouteAnswer, Routing};
 pub use setting::AnySetting;
 pub use settings::TABLE;
 pub use source::arguments;
+pub use standing::Standing;
 pub use stream_address::StreamAddress;
 pub use tls::{BackendTls, CertificateFiles, TlsLevel, TlsSettings, TlsVersion};

@@ -183,6 +183,41 @@ fn explain_prints_the_steps_and_the_answer() {
 }
 
 #[test]
+fn explain_names_the_line_that_makes_a_step_so() {
+    let asked = ["explain", "--config", "restrictions.toml", "--to", "friend@far.example"];
+    let explained = |more: &[&str]| {
+        let output = relaygate(&[&asked[..], more].concat()).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        text(&output.stdout)
+    };
+    for (more, wanted) in [
+        (
+            &["--peer", "10.1.2.3", "--from", "a@example.org"][..],
+            "peer 10.1.2.3 is in client network 10.1.0.0/16 (relay-network number 2, restrictions.toml:10)",
+        ),
+        (
+            &["--peer", "192.0.2.7", "--from", "alice@example.org", "--login", "Alice"],
+            "whose own <alice@example.org> is (sender-login, restrictions.toml:13)",
+        ),
+        (
+            &["--peer", "192.0.2.7", "--from", "<>", "--local", "127.0.0.1:2525"],
+            "an internal address (relay-internal-address, restrictions.toml:12)",
+        ),
+        (
+            &["--peer", "192.0.2.7", "--from", "<>", "--certificate", "mail.friend.example"],
+            "a client certificate of mail.friend.example (relay-client-certificate, by default)",
+        ),
+        (
+            &["--peer", "192.0.2.7", "--from", "<>", "--never-relay", "192.0.2.0/255.255.255.0"],
+            "peer 192.0.2.7 is in 192.0.2.0/24 of the never-list (never-relay, --never-relay)",
+        ),
+    ] {
+        let printed = explained(more);
+        assert!(printed.contains(wanted), "{more:?}: {printed}");
+    }
+}
+
+#[test]
 fn an_address_of_metrics_that_is_in_use_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
