@@ -2,6 +2,7 @@
 //! no more: every build of anything waits for this one.
 
 mod cost;
+mod decide;
 mod docs;
 mod doctor;
 mod ebpf;
@@ -36,6 +37,8 @@ enum Command {
     Tidy,
     /// Compares what a refused session costs with the least that a server can do.
     Cost,
+    /// Compares what deciding costs with a large configuration and with a small one.
+    Decide,
     /// Makes the pages that are made from the table of settings.
     Docs {
         /// Compare with what is committed instead.
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         Command::Layers => layers::run(),
         Command::Tidy => tidy::run(),
         Command::Cost => cost::run(),
+        Command::Decide => decide::run(),
         Command::Docs { check } => docs::run(check),
         Command::Ebpf { check } => ebpf::run(check),
         Command::Doctor { install } => doctor::run(install),

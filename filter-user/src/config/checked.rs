@@ -208,10 +208,14 @@ impl Config {
         warnings.extend(self.true_address.warnings());
         warnings.extend(self.relaying.warnings(&self.listen));
         let mut warn = |warning: String| warnings.push(warning);
-        if self.local_domains.is_empty() {
+        let ours: Vec<String> =
+            self.local_domains.iter().chain(self.routing.inbound_domains()).cloned().collect();
+        if ours.is_empty() {
             warn("no local-domain is set: only mail to postmaster is routed, all other is relayed or prohibited".to_owned());
         }
-        self.directories.warnings(&self.local_domains).into_iter().for_each(&mut warn);
+        self.directories.warnings(&ours).into_iter().for_each(&mut warn);
+        let reroute = self.relaying.reroute;
+        self.routing.warnings(&self.local_domains, reroute).into_iter().for_each(&mut warn);
         for network in self.allow.iter().filter(|network| is_half_the_world(network)) {
             warn(format!("allow = {network}: nearly nobody is ever sanctioned"));
         }

@@ -131,6 +131,39 @@ impl Routing {
         number(self.destinations.len())
     }
 
+    /// The domains that rows make ours.
+    pub(super) fn inbound_domains(&self) -> impl Iterator<Item = &String> {
+        self.routes.iter().filter_map(|route| match (&route.sent_to, route.routed_to) {
+            (SentTo::AndBelow(domain) | SentTo::Exactly(domain), RoutedTo::Inbound(_)) => Some(domain),
+            _ => None,
+        })
+    }
+
+    /// What is allowed and foolish.
+    pub(super) fn warnings(&self, local_domains: &[String], reroute: bool) -> Vec<String> {
+        let mut warnings = Vec::new();
+        for (number, route) in self.routes.iter().enumerate() {
+            let shown = shown(&route.sent_to);
+            if self.routes[..number].iter().any(|earlier| earlier.sent_to == route.sent_to) {
+                warnings.push(format!(
+                    "route = {shown} … is never reached: an earlier row is for the same domains"
+                ));
+            }
+            match &route.sent_to {
+                SentTo::Exactly(domain) if local_domains.contains(domain) => warnings.push(format!(
+                    "route = {shown} … is never reached: local-domain = {domain} is for exactly that domain, and stands \
+                     before it"
+                )),
+                _ => {}
+            }
+            if !reroute && matches!(route.routed_to, RoutedTo::Host(_)) {
+                warnings
+                    .push(format!("reroute = false: nobody may relay, so route = {shown} … has no effect"));
+            }
+        }
+        warnings
+    }
+
     /// The destination of this number; none for 0, the default backend.
     #[must_use]
     pub fn destination(&self, number: u32) -> Option<&Destination> {
@@ -142,6 +175,15 @@ impl Routing {
     #[must_use]
     pub fn answer(&self, answer: AnswerId) -> Option<&RouteAnswer> {
         self.answers.get(usize::try_from(answer.0).ok()?)
+    }
+}
+
+/// The left side of a row, as it is written.
+fn shown(sent_to: &SentTo) -> String {
+    match sent_to {
+        SentTo::AndBelow(domain) => domain.clone(),
+        SentTo::Exactly(domain) => format!("#{domain}"),
+        SentTo::Rest => "*".to_owned(),
     }
 }
 

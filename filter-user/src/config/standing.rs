@@ -45,7 +45,7 @@ impl Config {
                 None => (s::SENDER_LOGIN.row.name, number),
             },
             Line::RelayClientCertificate => (s::RELAY_CLIENT_CERTIFICATE.row.name, 0),
-            Line::TlsClientName(number) => ("tls-client-name", number),
+            Line::TlsClientName(number) => (s::TLS_CLIENT_NAME.row.name, number),
             // Behind those that are named come those of inside listeners.
             Line::RelayInternalAddress(number) if number >= named => (s::LISTEN.row.name, 0),
             Line::RelayInternalAddress(number) => (s::RELAY_INTERNAL_ADDRESS.row.name, number),

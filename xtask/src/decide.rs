@@ -1,0 +1,22 @@
+//! What deciding costs with a large configuration, against a small one, in the same run.
+
+use crate::process::{self, cargo};
+
+/// With ten thousand rows in the routing table, a thousand networks and a million mailboxes a refused recipient may cost
+/// so many times what it costs with one of each.
+const AT_MOST: &str = "2";
+
+/// Builds and measures.
+pub(crate) fn run() -> anyhow::Result<()> {
+    process::run(&mut cargo(&[
+        "bench",
+        "--quiet",
+        "-p",
+        "filter-user",
+        "--bench",
+        "decide",
+        "--",
+        "--max",
+        AT_MOST,
+    ]))
+}
