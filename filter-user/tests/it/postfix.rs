@@ -99,7 +99,7 @@ impl Postfix {
 
     /// A proper mail server at this address, that takes XCLIENT from nobody.
     pub(crate) fn proper_at(address: SocketAddr) -> Self {
-        Self::start_at(address, PROPER)
+        Self::start_at(address, PROPER, "")
     }
 
     /// As a mail server of users, whose mail to elsewhere goes to `next`; `settings` say who may send there.
@@ -108,10 +108,15 @@ impl Postfix {
     }
 
     fn start(settings: &str) -> Self {
-        Self::start_at(SocketAddr::from(([127, 0, 0, 1], free_port())), settings)
+        Self::start_with_services(settings, "")
     }
 
-    fn start_at(address: SocketAddr, settings: &str) -> Self {
+    /// With these settings, and these lines of `master.cf` besides those of every Postfix.
+    pub(crate) fn start_with_services(settings: &str, services: &str) -> Self {
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], free_port())), settings, services)
+    }
+
+    fn start_at(address: SocketAddr, settings: &str, services: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("relaygate-postfix-").tempdir().unwrap();
         let root = folder.path();
         fs::set_permissions(root, fs::Permissions::from_mode(0o755)).unwrap();
@@ -147,7 +152,7 @@ impl Postfix {
             .replace("{uid}", &owner.uid.to_string())
             .replace("{gid}", &owner.gid.to_string());
         fs::write(root.join("etc/main.cf"), main).unwrap();
-        fs::write(root.join("etc/master.cf"), master(address)).unwrap();
+        fs::write(root.join("etc/master.cf"), master(address) + services).unwrap();
         let script = Some(run_in_foreground(root));
         let postfix = Self { script, address, folder };
         eventually("a listening Postfix", || TcpStream::connect(address).ok());

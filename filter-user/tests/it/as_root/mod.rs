@@ -3,6 +3,7 @@
 mod backend_tls;
 mod balancer;
 mod control;
+mod decisions;
 mod delivery;
 mod demo;
 mod enforcement;

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "clippy knows test functions, but not what only they call")]
 
 mod properties;
+pub(crate) mod rows;
 mod twin;
 
 use std::net::{IpAddr, SocketAddr};
@@ -19,22 +20,22 @@ use filter_user::policy::{
 
 #[test]
 fn recipients_of_ours_are_routed_as_the_directory_says() {
-    run("local.rows", include_str!("local.rows"));
+    run("local.rows");
 }
 
 #[test]
 fn no_known_hole_is_open() {
-    run("holes.rows", include_str!("holes.rows"));
+    run("holes.rows");
 }
 
 #[test]
 fn others_are_relayed_for_who_has_a_grant_alone() {
-    run("relaying.rows", include_str!("relaying.rows"));
+    run("relaying.rows");
 }
 
 #[test]
 fn the_whole_table_holds_for_each_grant_and_both_settings_of_reroute() {
-    run("grants.rows", include_str!("grants.rows"));
+    run("grants.rows");
 }
 
 #[test]
@@ -53,17 +54,17 @@ fn the_holes_that_have_rows_are_on_the_page_of_holes() {
 
 #[test]
 fn each_restriction_grants_what_it_says_and_no_more() {
-    run("restrictions.rows", include_str!("restrictions.rows"));
+    run("restrictions.rows");
 }
 
 #[test]
 fn the_routing_table_says_whose_a_domain_is_and_where_its_mail_goes() {
-    run("routing.rows", include_str!("routing.rows"));
+    run("routing.rows");
 }
 
 #[test]
 fn a_mailbox_file_is_a_directory() {
-    run("mailbox_file.rows", include_str!("mailbox_file.rows"));
+    run("mailbox_file.rows");
 }
 
 /// What a `settings:` line makes.
@@ -246,26 +247,22 @@ pub(crate) fn sender_pattern(text: &str) -> SenderPattern {
     }
 }
 
-/// Runs all rows of a file and shows all that fail. Columns are two or more spaces apart.
-fn run(name: &str, text: &str) {
-    let mut scene = Scene::read("");
+/// Runs all rows of a file and shows all that fail.
+fn run(name: &str) {
+    let (file, text) = rows::FILES.into_iter().find(|(file, _)| *file == name).unwrap();
+    let mut scene = ("", Scene::read(""));
     let mut failures = Vec::new();
-    for (number, line) in (1..).zip(text.lines()) {
-        if let Some(settings) = line.strip_prefix("settings:") {
-            scene = Scene::read(settings);
-        } else if !line.is_empty() && !line.starts_with('#') {
-            let columns: Vec<&str> =
-                line.split("  ").map(str::trim).filter(|column| !column.is_empty()).collect();
-            let [peer, local, path, directory, expected @ ..] = &columns[..] else {
-                panic!("{name}:{number}: too few columns");
-            };
-            let expected = Ok(expected.join("  "));
-            let outcome = scene.outcome(peer, local, path, directory);
-            if outcome != expected {
-                failures.push(format!(
-                    "{name}:{number}: {line}\n    expected {expected:?}\n    came     {outcome:?}"
-                ));
-            }
+    for row in rows::of(file, text) {
+        if scene.0 != row.settings {
+            scene = (row.settings, Scene::read(row.settings));
+        }
+        let expected = Ok(row.expected().collect::<Vec<_>>().join("  "));
+        let outcome = scene.1.outcome(row.client, row.local, row.path, row.directory);
+        if outcome != expected {
+            failures.push(format!(
+                "{file}:{}: {} {}\n    expected {expected:?}\n    came     {outcome:?}",
+                row.number, row.client, row.path
+            ));
         }
     }
     assert!(failures.is_empty(), "{} rows failed:\n{}", failures.len(), failures.join("\n"));
