@@ -16,7 +16,8 @@ use crate::config::kind::Kind as _;
 use crate::config::settings::CONTROL_SOCKET;
 use crate::config::{Config, Effective};
 use crate::control::{
-    Answers, BackendStatus, DirectoryStatus, Explanation, ListenerStatus, Query, SanctionsStatus, Status,
+    Answers, BackendStatus, CertificateStatus, DirectoryStatus, Explanation, ListenerStatus, Query,
+    SanctionsStatus, Status,
 };
 use crate::proxy::Shared;
 
@@ -72,6 +73,7 @@ impl Answers for Desk {
     fn status(&self) -> Status {
         let listeners = self.addresses.iter().zip(&self.config.listen);
         let backends = self.shared.destinations.health();
+        let certificates = self.shared.settings.tls.iter().flat_map(|tls| tls.ends());
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
@@ -89,6 +91,7 @@ impl Answers for Desk {
                 .map(|(destination, host, up)| BackendStatus { destination, host, up })
                 .collect(),
             directories: self.directories(),
+            certificates: certificates.map(|(file, ends)| CertificateStatus { file, ends }).collect(),
         }
     }
 

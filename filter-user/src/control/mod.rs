@@ -12,4 +12,6 @@ pub use explanation::{ExplainedStep, Explanation};
 pub use metrics_page::MetricsPageError;
 pub use request::{Nothing, Query, Reply, Request};
 pub use socket::{Answers, ControlSocket, SocketError};
-pub use status::{BackendStatus, DirectoryStatus, ListenerStatus, SanctionsStatus, Status};
+pub use status::{
+    BackendStatus, CertificateStatus, DirectoryStatus, ListenerStatus, SanctionsStatus, Status,
+};

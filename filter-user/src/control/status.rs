@@ -2,7 +2,8 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::path::PathBuf;
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,8 @@ pub struct Status {
     pub backends: Vec<BackendStatus>,
     /// The directories, in the order in which they are asked.
     pub directories: Vec<DirectoryStatus>,
+    /// The certificates that clients are shown.
+    pub certificates: Vec<CertificateStatus>,
 }
 
 /// A listener.
@@ -68,6 +71,15 @@ pub struct DirectoryStatus {
     pub mailboxes: Option<usize>,
 }
 
+/// A certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificateStatus {
+    /// Its file.
+    pub file: PathBuf,
+    /// When it ends, in seconds of Unix time.
+    pub ends: i64,
+}
+
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let up = humantime::format_duration(Duration::from_secs(self.up_seconds));
@@ -87,6 +99,12 @@ impl fmt::Display for Status {
             if let Some(mailboxes) = mailboxes {
                 write!(f, ", {mailboxes} mailboxes")?;
             }
+        }
+        for CertificateStatus { file, ends } in &self.certificates {
+            // Nothing of this age is in force.
+            let ends = UNIX_EPOCH + Duration::from_secs(u64::try_from(*ends).unwrap_or(0));
+            let ends = humantime::format_rfc3339_seconds(ends);
+            write!(f, "\ncertificate {}, until {ends}", file.display())?;
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ use bench::sink::SinkBehaviour;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
+use crate::authority::{Authority, Certified, Wanted};
 use crate::backend_faults::sink;
 use crate::daemon::{Daemon, eventually, file, free_port, run_to_end};
 use crate::dialogue::Dialogue;
@@ -84,6 +85,32 @@ fn the_running_daemon_says_how_it_is() {
     assert!(status.success() && !socket.exists());
     let (code, _, errors) = run(&["status", "--control-socket", path]);
     assert!(code == Some(1) && errors.contains("no relaygate answers at"), "{errors}");
+}
+
+#[test]
+fn certificates_are_told_with_their_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("control");
+    let authority = Authority::new(folder.path(), "authority");
+    let old = Wanted { names: &["old.example"], expired: true, ..Wanted::default() };
+    let (new, old) = (authority.certify("new", &["mail.example"]), authority.certify_as("old", old));
+    let certificate =
+        |certified: &Certified| format!("\"{} key={}\"", certified.chain.display(), certified.key.display());
+    let text = format!(
+        "backend = \"sink:\"\ncontrol-socket = {socket:?}\ntls-certificate = [{}, {}]\n",
+        certificate(&new),
+        certificate(&old)
+    );
+    let config = file(folder.path(), "relaygate.toml", &text);
+    let _daemon = Daemon::start(&format!("--config {}", config.display()));
+    let (_, text, errors) = run(&["status", "--config", config.to_str().unwrap()]);
+    let line = |certified: &Certified, until: &str| {
+        let line = format!("certificate {}, until {until}", certified.chain.display());
+        assert!(text.contains(&line), "{line}\n{text}{errors}");
+    };
+    line(&old, "2021-01-01T00:00:00Z");
+    // As rcgen has it by itself.
+    line(&new, "4096-01-01T00:00:00Z");
 }
 
 #[test]

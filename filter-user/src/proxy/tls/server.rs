@@ -1,6 +1,7 @@
 //! TLS towards clients, as its files were last read: reading them again is whole or not at all, and disturbs no session.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -77,6 +78,13 @@ impl ServerTls {
     #[must_use]
     pub fn first_end(&self) -> i64 {
         self.current.load().lifetimes.iter().map(|lifetime| lifetime.ends).min().unwrap_or(i64::MAX)
+    }
+
+    /// When each certificate ends: its file, and the time in seconds of Unix time.
+    #[must_use]
+    pub fn ends(&self) -> Vec<(PathBuf, i64)> {
+        let in_force = self.current.load();
+        in_force.lifetimes.iter().map(|lifetime| (lifetime.path.clone(), lifetime.ends)).collect()
     }
 
     /// Certificates that clients will not like today. They are used all the same: they still encrypt.
