@@ -58,6 +58,21 @@ impl Postfix {
         ))
     }
 
+    /// As a server that sends all mail for example.test there, over TLS or not at all.
+    pub(crate) fn sending_over_tls(next: SocketAddr) -> Self {
+        Self::start(&format!(
+            "mydestination =\n\
+             mynetworks = 127.0.0.0/8\n\
+             relay_domains = example.test\n\
+             relay_transport = smtp:[{}]:{}\n\
+             smtp_tls_security_level = encrypt\n\
+             smtp_tls_loglevel = 1\n\
+             initial_destination_concurrency = 20\n",
+            next.ip(),
+            next.port()
+        ))
+    }
+
     /// As a submission server: takes mail from who has authenticated over TLS by one of these mechanisms, and from
     /// nobody else. Its Dovecot says who they are.
     pub(crate) fn submission(certificate: &Certified, dovecot: &Dovecot, mechanisms: &str) -> Self {
@@ -187,6 +202,11 @@ impl Postfix {
         files(&self.folder.path().join("mail/all/new")).iter().map(|path| fs::read(path).unwrap()).collect()
     }
 
+    /// How many there are.
+    pub(crate) fn delivered_count(&self) -> usize {
+        files(&self.folder.path().join("mail/all/new")).len()
+    }
+
     /// How many messages it has in its queues.
     pub(crate) fn queued(&self) -> usize {
         ["incoming", "active", "deferred", "maildrop", "hold"]
@@ -259,6 +279,22 @@ fn master(address: SocketAddr) -> String {
          showq unix n - n - - showq\n\
          postlog unix-dgram n - n - 1 postlogd\n"
     )
+}
+
+/// Sends so many messages by smtp-source, each to a recipient of its own.
+pub(crate) fn submit(messages: usize, address: SocketAddr, recipient: &str) {
+    let output = Command::new("smtp-source")
+        .args(["-N", "-l", "4096", "-s", "50", "-f", "sender@far.example", "-t", recipient])
+        .args(["-m", &messages.to_string(), &address.to_string()])
+        .output()
+        .expect("smtp-source is not installed: run `cargo xtask doctor --install`");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// The part of a delivered message that the client wrote: behind the headers that Postfix put before it.
+pub(crate) fn body(message: &[u8]) -> &[u8] {
+    let at = message.windows(2).position(|pair| pair == b"\n\n").expect("a message has headers and a body");
+    &message[at + 2..]
 }
 
 /// Postfix's smtp-sink: takes all mail for whoever, and dumps each message into a file.

@@ -5,15 +5,9 @@ use std::process::Command;
 
 use crate::daemon::{Daemon, eventually, file};
 use crate::dialogue::Dialogue;
-use crate::postfix::Postfix;
+use crate::postfix::{Postfix, body, submit};
 
 const MESSAGES: usize = 2000;
-
-/// The part of a delivered message that the client wrote: behind the headers that Postfix put before it.
-fn body(message: &[u8]) -> &[u8] {
-    let at = message.windows(2).position(|pair| pair == b"\n\n").expect("a message has headers and a body");
-    &message[at + 2..]
-}
 
 #[test]
 fn two_thousand_messages_by_smtp_source() {
@@ -25,20 +19,11 @@ fn two_thousand_messages_by_smtp_source() {
         postfix.address,
         mailboxes.display()
     ));
-    let source = |messages: usize, address: std::net::SocketAddr, recipient: &str| {
-        let output = Command::new("smtp-source")
-            .args(["-N", "-l", "4096", "-s", "50", "-f", "sender@far.example", "-t", recipient])
-            .args(["-m", &messages.to_string(), &address.to_string()])
-            .output()
-            .expect("smtp-source is not installed: run `cargo xtask doctor --install`");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    };
-
     // What smtp-source writes, without us in between.
-    source(1, postfix.address, "reference@example.test");
+    submit(1, postfix.address, "reference@example.test");
     let reference = eventually("the reference", || postfix.delivered().into_iter().next());
 
-    source(MESSAGES, daemon.address, "user@example.test");
+    submit(MESSAGES, daemon.address, "user@example.test");
     let delivered = eventually("all deliveries", || {
         let delivered = postfix.delivered();
         (delivered.len() > MESSAGES).then_some(delivered)

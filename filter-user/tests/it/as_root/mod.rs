@@ -11,4 +11,5 @@ mod failover;
 mod kb_q255695;
 mod mail_exchange;
 mod relay_host;
+mod tls_mail;
 mod transparent;

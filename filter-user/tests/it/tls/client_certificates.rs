@@ -98,3 +98,22 @@ fn a_resumed_session_is_judged_by_the_authorities_in_force() {
         assert_eq!(relays(&scene, &resume), "550", "{version}");
     }
 }
+
+/// A host that speaks for others by XCLIENT has shown its own certificate, not its client's.
+#[test]
+fn what_a_host_has_shown_grants_its_clients_nothing() {
+    let (scene, clients) = scene("--xclient-from 127.0.0.1");
+    let good = clients.certify("good", &["gateway.example.org"]);
+    let mut client = Client::open(scene.daemon.address, &showing(&good));
+    client.expect(&[
+        ("EHLO a.example", "250"),
+        ("MAIL FROM:<a@far.example>", "250"),
+        ("RCPT TO:<someone@elsewhere.example>", "250"),
+        ("RSET", "250"),
+        ("XCLIENT ADDR=192.0.2.77", "220"),
+        ("EHLO b.example", "250"),
+        ("MAIL FROM:<a@far.example>", "250"),
+        ("RCPT TO:<someone@elsewhere.example>", "550 5.7.1"),
+        ("QUIT", "221"),
+    ]);
+}

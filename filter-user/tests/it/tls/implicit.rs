@@ -1,11 +1,13 @@
 //! TLS from the first octet, as on port 465: the banner comes under it, and nothing in the clear.
 
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use super::Scene;
 use super::s_client::Client;
 use crate::daemon::{Daemon, eventually, free_port, metric, run_to_end};
 use crate::dialogue::Dialogue;
+use crate::haproxy::Haproxy;
 
 #[test]
 fn the_banner_comes_under_tls() {
@@ -90,4 +92,26 @@ fn a_stop_waits_for_no_handshake() {
     assert!(began.elapsed() < Duration::from_secs(8));
     assert_eq!(shaking.rest(), b"");
     assert!(idle.reply().starts_with("421"));
+}
+
+/// A balancer's PROXY header comes before the handshake, in the clear; the session is its client's all the same.
+#[test]
+fn behind_a_balancer_the_handshake_comes_after_the_header() {
+    for how in ["send-proxy", "send-proxy-v2"] {
+        let scene = Scene::implicit("--proxy-protocol-from 127.0.0.1");
+        let front = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let _haproxy = Haproxy::start(front, scene.daemon.address, how);
+        eventually("HAProxy", || TcpStream::connect(front).ok());
+        let mut client = Client::open_implicit(front, &["-bind", "127.0.0.88:0"]);
+        let banner = client.reply();
+        assert!(banner.starts_with("220 "), "{how}: {banner}");
+        client.expect(&[
+            ("EHLO a.example", "250"),
+            ("MAIL FROM:<a@far.example>", "250"),
+            ("RCPT TO:<someone@elsewhere.example>", "550"),
+            ("QUIT", "221"),
+        ]);
+        let line = scene.daemon.logged("recipient refused");
+        assert!(line.contains("\"peer\":\"127.0.0.88\""), "{line}");
+    }
 }

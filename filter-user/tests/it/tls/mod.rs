@@ -5,6 +5,7 @@ mod handshakes;
 mod implicit;
 mod refused;
 mod reload;
+mod require_tls;
 mod s_client;
 
 use std::path::Path;
