@@ -48,7 +48,8 @@ impl Driver {
     /// STARTTLS was accepted: the reply goes out in the clear, and nothing that was said before counts any more.
     pub(super) fn start_tls(&mut self, worker: &Worker) -> Turn {
         self.end_transaction();
-        if self.auth.take().is_some()
+        let (authenticated, introduced) = (self.auth.take(), self.introduction.take());
+        if (authenticated.is_some() || introduced.is_some())
             && let Some(mut delivery) = self.delivery.take()
         {
             // The backend may have believed what was said in the clear.

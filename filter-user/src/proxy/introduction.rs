@@ -34,14 +34,6 @@ pub(super) struct Introduction {
 }
 
 impl Introduction {
-    /// How the client introduced itself: the host's word wins over what stands in its own EHLO.
-    pub(super) fn hello<'a>(&'a self, hello: &Hello<'a>) -> Hello<'a> {
-        Hello {
-            extended: self.extended.unwrap_or(hello.extended),
-            name: self.helo.as_deref().unwrap_or(hello.name),
-        }
-    }
-
     /// As whom the client has authenticated at the host.
     pub(super) fn login(&self) -> Option<&Login> {
         self.login.as_ref()
@@ -49,6 +41,16 @@ impl Introduction {
 }
 
 impl Driver {
+    /// HELO or EHLO: how the client introduced itself, where no host has said so in its place.
+    pub(super) fn introduce(&mut self, worker: &Worker, hello: &Hello<'_>) {
+        let said = self.introduction.as_deref();
+        let hello = Hello {
+            extended: said.and_then(|said| said.extended).unwrap_or(hello.extended),
+            name: said.and_then(|said| said.helo.as_deref()).unwrap_or(hello.name),
+        };
+        self.envelope.get_or_insert_with(|| worker.envelope()).introduce(&hello);
+    }
+
     /// The session is this client's from now on, if it may have one; else says what it is told.
     fn become_of(
         &mut self,

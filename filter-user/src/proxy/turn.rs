@@ -235,10 +235,7 @@ impl Driver {
         match question {
             Question::Hello(hello) => {
                 self.end_transaction();
-                let introduction = self.introduction.take();
-                let hello = introduction.as_ref().map_or(*hello, |introduction| introduction.hello(hello));
-                self.envelope(worker).introduce(&hello);
-                self.introduction = introduction;
+                self.introduce(worker, hello);
             }
             Question::Mail(mail) => {
                 self.end_transaction();

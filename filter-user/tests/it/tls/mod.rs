@@ -1,5 +1,6 @@
 //! TLS with clients: real ones, and ones that do it wrong.
 
+mod behind_a_balancer;
 mod client_certificates;
 mod handshakes;
 mod implicit;

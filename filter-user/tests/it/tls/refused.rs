@@ -113,3 +113,15 @@ fn a_slow_handshake_is_ended() {
         ],
     );
 }
+
+/// CVE-2011-0411: what somebody put behind STARTTLS, to have it taken as said over TLS.
+#[test]
+fn words_behind_starttls_end_the_session() {
+    let scene = Scene::new("");
+    let mut dialogue = Dialogue::open(scene.daemon.address);
+    dialogue.expect(&[("EHLO a.example", "250")]);
+    dialogue.send("STARTTLS\r\nMAIL FROM:<a@far.example>\r\n");
+    let told = String::from_utf8(dialogue.rest()).unwrap();
+    assert_eq!(told, "220 2.0.0 ready for TLS\r\n554 5.5.1 talked before TLS\r\n");
+    scene.daemon.logged("TalkBeforeTls");
+}
