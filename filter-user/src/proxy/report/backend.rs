@@ -25,7 +25,8 @@ impl Report {
     /// A backend gave no answer.
     pub(in crate::proxy) fn backend_failed(&self, error: &BackendError) {
         self.count_failure(error);
-        if self.trouble_is_due() {
+        // A domain that takes no mail is no trouble: its reply is in the line of the recipient.
+        if error.reply().code() < 500 && self.trouble_is_due() {
             tracing::warn!({ field::ERROR } = %error, "the backend failed; clients are told to try later");
         }
     }
