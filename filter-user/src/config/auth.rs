@@ -35,6 +35,8 @@ pub struct AuthSettings {
     pub failure_delay: Duration,
     /// Failed attempts in one session. `--max-auth-attempts`
     pub max_attempts: u32,
+    /// Failed attempts of one peer. `--max-auth-attempts-per-peer`
+    pub max_attempts_per_peer: u32,
     /// How long a host counts as authenticated. `--authenticated-for`
     pub authenticated_for: Duration,
     /// For each word of a backend. `--auth-timeout`
@@ -57,6 +59,8 @@ impl AuthSettings {
             without_tls: given.all(&s::AUTH_WITHOUT_TLS)?,
             failure_delay: given.value(&s::AUTH_FAILURE_DELAY)?,
             max_attempts: u32::try_from(given.value(&s::MAX_AUTH_ATTEMPTS)?).unwrap_or(u32::MAX),
+            max_attempts_per_peer: u32::try_from(given.value(&s::MAX_AUTH_ATTEMPTS_PER_PEER)?)
+                .unwrap_or(u32::MAX),
             authenticated_for: given.value(&s::AUTHENTICATED_FOR)?,
             timeout: given.value(&s::AUTH_TIMEOUT)?,
         })
@@ -88,8 +92,15 @@ impl AuthSettings {
         self.backends.contains(&AuthBackend::PassThrough)
     }
 
-    pub(super) fn warnings(&self) -> Vec<String> {
+    pub(super) fn warnings(&self, with_tls: bool) -> Vec<String> {
         let mut warnings = Vec::new();
+        if self.is_offered() && !with_tls && self.without_tls.is_empty() {
+            warnings.push(
+                "auth is set, but AUTH is taken over TLS, and there is no tls-certificate; name one, or the networks \
+                 that may do without in auth-without-tls"
+                    .to_owned(),
+            );
+        }
         if !self.is_offered() && !self.without_tls.is_empty() {
             warnings.push("auth-without-tls is set, but auth is not: nobody can authenticate".to_owned());
         }

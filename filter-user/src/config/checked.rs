@@ -235,7 +235,7 @@ impl Config {
                     .to_owned(),
             );
         }
-        warnings.extend(self.auth.warnings());
+        warnings.extend(self.auth.warnings(!self.tls.certificates.is_empty()));
         warnings
     }
 }

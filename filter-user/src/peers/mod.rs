@@ -3,6 +3,7 @@
 
 mod bounded;
 pub mod enforcer;
+pub mod guesses;
 pub mod ladder;
 pub mod local;
 pub mod open_sessions;
@@ -10,6 +11,7 @@ pub mod register;
 pub mod strikes;
 
 pub use enforcer::{Admission, Enforcer, Home};
+pub use guesses::Guesses;
 pub use ladder::Ladder;
 pub use local::LocalEnforcer;
 pub use open_sessions::OpenSessions;

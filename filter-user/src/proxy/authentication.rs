@@ -103,6 +103,10 @@ impl Driver {
         worker: &Worker,
         command: &AuthCommand<'_>,
     ) -> Result<Answer<'q>, Pending> {
+        if !worker.shared.guesses.may_guess(self.peer, worker.clock.timestamp()) {
+            worker.report.too_many_guesses();
+            return Ok(Answer::Refuse(reply::AUTH_UNAVAILABLE));
+        }
         let claim = Claim::by(command.mechanism);
         let judge = match (&worker.shared.authenticator, worker.shared.settings.auth.is_passed_through()) {
             (_, true) if claim.is_some() => Some(Judge::Backend { begun: false }),
@@ -212,6 +216,7 @@ impl AwaySession<'_> {
         };
         report.auth_ended(whose, &attempt.mechanism, claimed, outcome);
         if outcome == AuthOutcome::Failed {
+            self.worker.shared.guesses.failed(whose.peer, self.worker.clock.timestamp());
             driver.blocked |= self.worker.strike(whose, Strike::FailedAuth, driver.kind.granted);
             let delay = tokio::time::sleep(self.worker.shared.settings.auth.failure_delay);
             if driver.blocked || self.unless_blocked(delay).await.is_none() {

@@ -15,7 +15,7 @@ use super::tls::ServerTls;
 use crate::auth::Authenticator;
 use crate::config::{AuthSettings, Config, TrueAddress};
 use crate::judge::Judge;
-use crate::peers::OpenSessions;
+use crate::peers::{Guesses, OpenSessions};
 use crate::smtp::{Deadlines, Limits};
 
 /// How the proxy serves.
@@ -62,6 +62,8 @@ pub struct Shared {
     pub judge: Arc<Judge>,
     /// Who knows logins, where we ask somebody.
     pub authenticator: Option<Authenticator>,
+    /// Who has failed to authenticate how often.
+    pub guesses: Guesses,
     /// How many sessions each peer has.
     pub open_sessions: OpenSessions,
     /// Where mail goes.
@@ -120,6 +122,7 @@ impl Shared {
             settings,
             judge,
             authenticator,
+            guesses: Guesses::new(config.auth.max_attempts_per_peer, config.strike_decay, config.max_peers),
             open_sessions: OpenSessions::new(u32::try_from(config.max_sessions_per_peer).unwrap_or(u32::MAX)),
             sessions: AtomicUsize::new(0),
             workers: OnceLock::new(),

@@ -269,6 +269,8 @@ label! {
         AuthLine = "auth_line",
         /// `max-auth-attempts`.
         AuthAttempts = "max_auth_attempts",
+        /// `max-auth-attempts-per-peer`.
+        AuthAttemptsPerPeer = "max_auth_attempts_per_peer",
         /// `max-unknown-recipients`.
         UnknownRecipients = "max_unknown_recipients",
     }

@@ -34,6 +34,7 @@ impl House {
             without_tls: Vec::new(),
             failure_delay: Duration::ZERO,
             max_attempts: 3,
+            max_attempts_per_peer: 100,
             authenticated_for: Duration::from_secs(3600),
             timeout: Duration::from_secs(10),
         };

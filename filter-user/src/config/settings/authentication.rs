@@ -17,6 +17,8 @@ settings! { "Authentication":
         "How long a client whose AUTH has failed waits for the reply.";
     MAX_AUTH_ATTEMPTS: Count = "max-auth-attempts", Is("3"), count("attempts", 1, 1000),
         "Failed attempts to authenticate in one session, after which it ends. Each is a strike too.";
+    MAX_AUTH_ATTEMPTS_PER_PEER: Count = "max-auth-attempts-per-peer", Is("100"), count("attempts", 1, 1_000_000),
+        "Failed attempts to authenticate of one peer, of which one is forgotten every strike-decay. Beyond them it is told to try later, and nobody is asked; this holds also where it earns no strikes.";
     AUTHENTICATED_FOR: Time = "authenticated-for", Is("1h"), time(MOMENT, DAY),
         "How long a host counts as authenticated after its last success, so that it is never sanctioned.";
     AUTH_TIMEOUT: Time = "auth-timeout", Is("10s"), time(MOMENT, HOUR),

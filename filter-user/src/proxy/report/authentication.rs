@@ -3,9 +3,14 @@
 
 use super::{Report, Whose};
 use crate::telemetry::field;
-use crate::telemetry::label::{AuthMechanism, AuthOutcome, Label as _};
+use crate::telemetry::label::{AuthMechanism, AuthOutcome, Bound, Label as _};
 
 impl Report {
+    /// A peer has guessed too often.
+    pub(in crate::proxy) fn too_many_guesses(&self) {
+        self.metrics.bounds_reached.of(Bound::AuthAttemptsPerPeer).increment(1);
+    }
+
     /// An attempt has ended; `login` is who was proven or, where nobody was, who was claimed.
     pub(in crate::proxy) fn auth_ended(
         &self,

@@ -2,6 +2,7 @@
 
 mod as_root;
 mod over_tls;
+mod pass_through;
 mod passwd;
 mod sessions;
 

@@ -231,3 +231,20 @@ fn no_secret_reaches_the_log_or_a_core_file() {
         assert!(!log.contains(secret), "{log}");
     }
 }
+
+#[test]
+fn who_has_an_account_cannot_guess_at_others_for_ever() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = daemon(
+        &passwords(folder.path()),
+        "--auth-failure-delay 0s --max-auth-attempts 1000 --max-auth-attempts-per-peer 5 --strikes-to-limit 2",
+    );
+    greeted(&daemon).expect(&[(&plain("user", "secret"), "235 2.7.0")]);
+    let mut guesser = greeted(&daemon);
+    for _ in 0..5 {
+        guesser.expect(&[(&plain("other", "guess"), "535 5.7.8")]);
+    }
+    guesser.expect(&[(&plain("other", "guess"), "454 4.7.0"), (&plain("user", "secret"), "454 4.7.0")]);
+    // Its host is authenticated all the same: it is served.
+    greeted(&daemon).expect(&[("NOOP", "250")]);
+}

@@ -26,6 +26,7 @@ impl Asking {
             without_tls: Vec::new(),
             failure_delay: Duration::ZERO,
             max_attempts: 3,
+            max_attempts_per_peer: 100,
             authenticated_for: Duration::from_secs(3600),
             timeout: Duration::from_secs(10),
         };
@@ -161,6 +162,7 @@ fn what_is_no_dovecot_makes_nobody_known() {
             without_tls: Vec::new(),
             failure_delay: Duration::ZERO,
             max_attempts: 3,
+            max_attempts_per_peer: 100,
             authenticated_for: Duration::from_secs(3600),
             timeout: Duration::from_secs(10),
         };
