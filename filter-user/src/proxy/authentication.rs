@@ -18,7 +18,7 @@ use super::worker::Worker;
 use crate::auth::{ChannelBinding, Claim, Exchange, ExchangeFacts, Step};
 use crate::peers::Strike;
 use crate::policy::Login;
-use crate::smtp::{Answer, AuthCommand, TlsOffer, reply};
+use crate::smtp::{Answer, AuthCommand, Said, TlsOffer, reply};
 use crate::telemetry::label::AuthOutcome;
 
 /// Whether and how a session may authenticate.
@@ -128,7 +128,7 @@ impl Driver {
     }
 
     /// A response in an exchange.
-    pub(super) fn go_on_with_auth<'q>(&mut self, said: &[u8]) -> Result<Answer<'q>, Pending> {
+    pub(super) fn go_on_with_auth<'q>(&mut self, said: Said<'_>) -> Result<Answer<'q>, Pending> {
         match self.auth.as_mut().and_then(|auth| auth.attempt.as_mut()) {
             Some(attempt) => {
                 attempt.hear(said);
@@ -164,7 +164,7 @@ impl Driver {
 }
 
 impl Attempt {
-    fn hear(&mut self, said: &[u8]) {
+    fn hear(&mut self, Said(said): Said<'_>) {
         if let Some(claim) = &mut self.claim {
             claim.hear(said);
         }

@@ -259,7 +259,7 @@ impl Driver {
             // Not offered, so not asked.
             Question::StartTls => return Ok(Answer::Refuse(reply::TLS_UNAVAILABLE)),
             Question::Auth(command) => return self.begin_auth(worker, command),
-            Question::AuthResponse(said) => return self.go_on_with_auth(said),
+            Question::AuthResponse(said) => return self.go_on_with_auth(*said),
             Question::AuthCancelled => self.cancel_auth(worker),
             Question::Xclient(said) => {
                 self.end_transaction();

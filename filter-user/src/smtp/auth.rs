@@ -3,7 +3,7 @@
 
 use super::command::Refusal;
 use super::offered::Offered;
-use super::question::AuthCommand;
+use super::question::{AuthCommand, Said};
 use super::reply;
 
 /// RFC 4954 section 4: an initial response of no octets.
@@ -21,9 +21,9 @@ pub(super) fn command<'a>(arguments: &'a [u8], offered: &Offered) -> Result<Auth
         return Err(reply::MECHANISM_UNKNOWN.into());
     }
     let initial = match initial {
-        Some(EMPTY) => Some(&b""[..]),
+        Some(EMPTY) => Some(Said(b"")),
         Some(text) if !is_base64(text) => return Err(reply::AUTH_NOT_BASE64.into()),
-        initial => initial,
+        initial => initial.map(Said),
     };
     Ok(AuthCommand { mechanism, initial })
 }
@@ -50,7 +50,7 @@ mod tests {
     #[test]
     fn a_mechanism_and_perhaps_a_response() {
         let row = |mechanism, initial: Option<&'static str>| {
-            Ok(AuthCommand { mechanism, initial: initial.map(str::as_bytes) })
+            Ok(AuthCommand { mechanism, initial: initial.map(|text| Said(text.as_bytes())) })
         };
         assert_eq!(read(" PLAIN AGEAYg=="), row("PLAIN", Some("AGEAYg==")));
         assert_eq!(read("  login "), row("login", None));

@@ -22,7 +22,7 @@ pub use command::Command;
 pub use deadline::Deadlines;
 pub use limits::{BareNewline, BoundsReached, Limits};
 pub use offered::{AuthOffer, Offered, TlsOffer};
-pub use question::{Answer, AuthCommand, BackendReply, Hello, MailCommand, Question, RcptCommand};
+pub use question::{Answer, AuthCommand, BackendReply, Hello, MailCommand, Question, RcptCommand, Said};
 pub use reply::Reply;
 pub use service::Service;
 pub use session::{CloseReason, DataHandled, Handled, Next, Offence, Piece, Session};

@@ -1,5 +1,7 @@
 //! What a session asks of its driver, and what it may be told. Everything in a question borrows from the read buffer.
 
+use std::fmt;
+
 use super::reply::Reply;
 use super::xclient::XclientCommand;
 use crate::address::{ForwardPath, ReversePath};
@@ -24,7 +26,7 @@ pub enum Question<'b> {
     /// AUTH, where it is offered: an exchange begins. Answered by a challenge, or the outcome.
     Auth(AuthCommand<'b>),
     /// The client's response to a challenge: base64, one line as it was sent.
-    AuthResponse(&'b [u8]),
+    AuthResponse(Said<'b>),
     /// The exchange is over without an outcome: the client cancelled it, or what it sent was no response. The client was
     /// told; the driver drops what it has of the exchange. May only be accepted.
     AuthCancelled,
@@ -47,7 +49,17 @@ pub struct AuthCommand<'b> {
     /// One of the mechanisms that are offered, in any case.
     pub mechanism: &'b str,
     /// The initial response, base64: empty where it was `=`, nothing where there was none.
-    pub initial: Option<&'b [u8]>,
+    pub initial: Option<Said<'b>>,
+}
+
+/// What a client says in AUTH, in base64. It may be a password, and is shown nowhere.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Said<'b>(pub &'b [u8]);
+
+impl fmt::Debug for Said<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Said(..)")
+    }
 }
 
 /// MAIL FROM with its parameters.

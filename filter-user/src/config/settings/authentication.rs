@@ -21,6 +21,6 @@ settings! { "Authentication":
         "Failed attempts to authenticate of one peer, of which one is forgotten every strike-decay. Beyond them it is told to try later, and nobody is asked; this holds also where it earns no strikes.";
     AUTHENTICATED_FOR: Time = "authenticated-for", Is("1h"), time(MOMENT, DAY),
         "How long a host counts as authenticated after its last success, so that it is never sanctioned.";
-    AUTH_TIMEOUT: Time = "auth-timeout", Is("10s"), time(MOMENT, HOUR),
-        "How long whoever knows the logins may take for each word; then the client is told to try later.";
+    AUTH_TIMEOUT: Time = "auth-timeout", Is("30s"), time(MOMENT, HOUR),
+        "How long whoever knows the logins may take for each word; then the client is told to try later. Dovecot lets an address that has failed often wait up to 17 s.";
 }

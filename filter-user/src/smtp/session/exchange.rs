@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use super::super::auth::is_base64;
-use super::super::question::Question;
+use super::super::question::{Question, Said};
 use super::super::reply::{self, Reply};
 use super::super::service::Service;
 use super::{CloseReason, Parked, Session, State};
@@ -43,7 +43,7 @@ impl Session {
             self.end_exchange(service, reply::AUTH_NOT_BASE64, out);
         } else {
             self.state = State::Answer(Parked::Auth);
-            return Some(Question::AuthResponse(text));
+            return Some(Question::AuthResponse(Said(text)));
         }
         None
     }

@@ -150,8 +150,8 @@ impl Dialogue {
                 };
                 Answer::Refuse(refusal)
             }
-            Question::Auth(auth) => self.authenticate(auth.initial),
-            Question::AuthResponse(response) => self.authenticate(Some(response)),
+            Question::Auth(auth) => self.authenticate(auth.initial.map(|said| said.0)),
+            Question::AuthResponse(response) => self.authenticate(Some(response.0)),
             Question::StartTls | Question::AuthCancelled => Answer::Accept,
             Question::Hello(_) | Question::Mail(_) | Question::Reset | Question::Xclient(_) => {
                 self.recipients = 0;
