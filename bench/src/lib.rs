@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod clients;
+pub mod handshakes;
 pub mod kb_server;
 pub mod measure;
 pub mod ratio;

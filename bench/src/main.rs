@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use bench::clients::RefusedSessions;
+use bench::handshakes::{Contest, KeyKind, Round, Setting, Version};
 use bench::ratio::{Comparison, Dialogue, Load, compare};
 use bench::record;
 use bench::responder::Responder;
@@ -24,6 +25,8 @@ enum Bench {
     Responder(ResponderOptions),
     /// Compare relaygate's CPU time per refused session with the responder's
     Ratio(RatioOptions),
+    /// Compare relaygate's TLS handshakes with HAProxy's
+    Handshakes(HandshakeOptions),
 }
 
 #[derive(Debug, Args)]
@@ -92,11 +95,34 @@ struct RatioOptions {
     subject: String,
 }
 
+#[derive(Debug, Args)]
+struct HandshakeOptions {
+    /// The relaygate binary
+    #[arg(long, value_name = "PATH")]
+    relaygate: PathBuf,
+    /// Handshakes in each round, for each server
+    #[arg(long, default_value_t = 2_000)]
+    handshakes: u64,
+    /// Connections at once
+    #[arg(long, default_value_t = 16)]
+    connections: usize,
+    /// Rounds
+    #[arg(long, default_value_t = 7)]
+    rounds: u32,
+    /// Worker threads of the servers; may be repeated
+    #[arg(long, default_values_t = [1, 2])]
+    threads: Vec<u32>,
+    /// Fail if a median ratio is below this
+    #[arg(long)]
+    min: Option<f64>,
+}
+
 fn main() -> ExitCode {
     let outcome = match Bench::parse() {
         Bench::Clients(options) => clients(&options),
         Bench::Responder(options) => responder(&options),
         Bench::Ratio(options) => ratio(&options),
+        Bench::Handshakes(options) => handshakes(&options),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("bench: {error:#}");
@@ -219,6 +245,33 @@ fn print_comparison(
         comparison.memory.resident / 1024,
     )?;
     Ok(within)
+}
+
+fn handshakes(options: &HandshakeOptions) -> anyhow::Result<ExitCode> {
+    let several = std::thread::available_parallelism().is_ok_and(|cpus| cpus.get() > 1);
+    let contest = Contest {
+        relaygate: options.relaygate.clone(),
+        handshakes: options.handshakes,
+        connections: options.connections,
+        rounds: options.rounds,
+        cpus: several.then_some((0, 1)),
+    };
+    let mut out = io::stdout().lock();
+    let mut within = true;
+    for &threads in &options.threads {
+        for key in [KeyKind::Rsa2048, KeyKind::P256] {
+            for version in [Version::Tls13, Version::Tls12] {
+                let setting = Setting { key, version, threads };
+                let outcome = contest.hold(setting, |number, round| {
+                    eprintln!("{setting}, round {number}: ratio {:.3}", round.ratio());
+                })?;
+                let ratio = outcome.spread(Round::ratio).context("no rounds were measured")?;
+                writeln!(out, "{outcome}")?;
+                within &= options.min.is_none_or(|min| ratio.median >= min);
+            }
+        }
+    }
+    Ok(if within { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn responder_command() -> anyhow::Result<Command> {

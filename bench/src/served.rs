@@ -2,13 +2,13 @@
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::os::fd::AsRawFd as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 
@@ -29,7 +29,30 @@ const START: Duration = Duration::from_secs(20);
 impl Served {
     /// Starts `command` on CPU number `cpu` (where given) and waits for its line `listening on ADDRESS, …`. Its stderr
     /// goes to memory: a terminal that scrolls would be part of what is measured.
-    pub fn start(mut command: Command, cpu: Option<usize>) -> anyhow::Result<Self> {
+    pub fn start(command: Command, cpu: Option<usize>) -> anyhow::Result<Self> {
+        Self::start_and(command, cpu, |child| {
+            child.stdout.take().context("the child has no stdout").and_then(announced)
+        })
+    }
+
+    /// The same for a server that prints nothing, and listens where it was told to.
+    pub fn start_at(command: Command, cpu: Option<usize>, address: SocketAddr) -> anyhow::Result<Self> {
+        Self::start_and(command, cpu, |child| {
+            let until = Instant::now() + START;
+            while TcpStream::connect(address).is_err() {
+                ensure!(child.try_wait()?.is_none(), "it ended");
+                ensure!(Instant::now() < until, "nothing listens on {address} in {START:?}");
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            Ok((address, vec![address]))
+        })
+    }
+
+    fn start_and(
+        mut command: Command,
+        cpu: Option<usize>,
+        listens: impl FnOnce(&mut Child) -> anyhow::Result<(SocketAddr, Vec<SocketAddr>)>,
+    ) -> anyhow::Result<Self> {
         let program = command.get_program().to_string_lossy().into_owned();
         let log: File = rustix::fs::memfd_create("log", rustix::fs::MemfdFlags::CLOEXEC)
             .context("no memory for a log")?
@@ -40,8 +63,7 @@ impl Served {
             let _pinned = cpu.map(Pinned::to).transpose()?;
             command.spawn().with_context(|| format!("cannot start {program}"))?
         };
-        let listening = child.stdout.take().context("the child has no stdout").and_then(announced);
-        match listening {
+        match listens(&mut child) {
             Ok((address, addresses)) => Ok(Self { child, address, addresses, log }),
             Err(error) => {
                 let _ = child.kill();
@@ -160,6 +182,17 @@ mod tests {
         assert_eq!(served.address, "127.0.0.1:25".parse().unwrap());
         assert_eq!((served.addresses.len(), served.log().as_str()), (2, "one"));
         assert!(served.is_running());
+    }
+
+    #[test]
+    fn one_that_prints_nothing_is_known_by_its_port() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let served = Served::start_at(shell("exec sleep 60"), None, address).unwrap();
+        assert_eq!(served.address, address);
+        drop(listener);
+        let error = format!("{:#}", Served::start_at(shell("exit 3"), None, address).unwrap_err());
+        assert!(error.contains("(exit status: 3)") && error.contains("it ended"), "{error}");
     }
 
     #[test]
