@@ -79,13 +79,13 @@ impl World {
     }
 }
 
-/// Every third row is for one domain alone, and they are of different depths.
+/// Every third row is for one domain alone, the first is not, and they are of different depths.
 fn route(number: usize) -> Route {
     let domain = match number % 2 {
         0 => format!("d{number}.example.net"),
         _ => format!("sub.d{number}.example.com"),
     };
-    let sent_to = if number.is_multiple_of(3) { SentTo::Exactly(domain) } else { SentTo::AndBelow(domain) };
+    let sent_to = if number % 3 == 2 { SentTo::Exactly(domain) } else { SentTo::AndBelow(domain) };
     Route { sent_to, routed_to: RoutedTo::Host(RouteId(u32::try_from(number + 1).unwrap())) }
 }
 

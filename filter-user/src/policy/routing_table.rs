@@ -66,9 +66,9 @@ pub struct RoutingTable {
     exactly: HashMap<Box<str>, Target, RandomState>,
     and_below: HashMap<Box<str>, Target, RandomState>,
     rest: Option<Target>,
-    /// The most labels that a row of `and_below` has: longer ends of a domain are not looked up, so that a domain of
-    /// very many labels costs no more than the table is deep.
-    deepest: usize,
+    /// How many labels rows of `and_below` have, a bit for each number: other ends of a domain are not looked up, so that
+    /// a domain of very many labels costs no more than one of few.
+    depths: u128,
 }
 
 impl RoutingTable {
@@ -90,7 +90,7 @@ impl RoutingTable {
                 SentTo::Exactly(domain) => _ = table.exactly.entry(key(domain)).or_insert(target),
                 SentTo::AndBelow(domain) => {
                     let key = key(domain);
-                    table.deepest = table.deepest.max(labels(&key));
+                    table.depths |= depth(labels(&key));
                     table.and_below.entry(key).or_insert(target);
                 }
                 // That would make every domain ours. Nobody means it, and `config` takes no such row.
@@ -129,7 +129,7 @@ impl RoutingTable {
             return None;
         }
         loop {
-            if left <= self.deepest
+            if self.depths & depth(left) != 0
                 && let Some(target) = self.and_below.get(end)
             {
                 return Some(target);
@@ -153,6 +153,11 @@ fn fold<'b>(domain: &str, buffer: &'b mut [u8; LONGEST]) -> Option<&'b str> {
 
 fn key(domain: &str) -> Box<str> {
     canonical(domain).map_or_else(|| domain.into(), |name| name.into_owned().into())
+}
+
+/// The bit for so many labels; none for more than a domain can have.
+fn depth(labels: usize) -> u128 {
+    u32::try_from(labels).ok().and_then(|labels| 1_u128.checked_shl(labels.checked_sub(1)?)).unwrap_or(0)
 }
 
 fn labels(name: &str) -> usize {
@@ -198,6 +203,7 @@ mod tests {
             ("a.B\u{dc}CHER.example", "b\u{fc}cher.example"),
             ("sub.local.example", "*"),
             ("", "*"),
+            (&".".repeat(255), "*"),
         ] {
             let found = table.find(domain).map(|target| target.line);
             let wanted = rows.iter().position(|other| *other == row).map(Line::Route);

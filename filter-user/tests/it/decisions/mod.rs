@@ -1,11 +1,12 @@
 //! The relay decision as tables: settings, who asks for whom, what the directory says, and what must come of it. Each
-//! row is decided and explained, and both must agree. Paths are read by the parser of RCPT, with SMTPUTF8 given, so that
-//! what cannot reach the policy cannot be a row of it: such a row says 1, and what is wrong.
+//! row is decided, explained and put through a session, and all must agree. Paths are read by the parser of RCPT, with
+//! SMTPUTF8 given, so that what cannot reach the policy cannot be a row of it: such a row says 1, and what is wrong.
 
 #![allow(clippy::unwrap_used, reason = "clippy knows test functions, but not what only they call")]
 
 mod properties;
 pub(crate) mod rows;
+mod session;
 mod twin;
 
 use std::net::{IpAddr, SocketAddr};
@@ -136,12 +137,22 @@ impl Scene {
             certificate: client.certificate.as_ref(),
             ..Facts::of_connection(client.peer, local)
         };
-        let path = match ForwardPath::parse(path.as_bytes(), true) {
-            Ok((path, b"")) => path,
-            Ok((_, rest)) => return Err(format!("{} octets behind the path", rest.len())),
-            Err(error) => return Ok(format!("{}  {error}", Row::Syntax.number())),
-        };
-        let answer = |mailbox: &Mailbox<'_>| match directory {
+        let outcome = self.decided(&facts, path, directory)?;
+        let heard = session::heard(path, |path| {
+            let placement = self.policy.place(path);
+            let said = placement.asks_directory().map(|mailbox| self.said(&mailbox, directory));
+            self.policy.decide(&facts, &placement, said.unwrap_or(DirectoryAnswer::NotAsked))
+        });
+        if session::is_reply_to(&heard, &outcome) {
+            Ok(outcome)
+        } else {
+            Err(format!("decided {outcome}, and the client heard {heard:?}"))
+        }
+    }
+
+    /// What the directory of a row says.
+    fn said(&self, mailbox: &Mailbox<'_>, directory: &str) -> DirectoryAnswer {
+        match directory {
             "known" => DirectoryAnswer::Known,
             "whole-domain" => DirectoryAnswer::WholeDomain,
             "unknown" => DirectoryAnswer::Unknown,
@@ -149,7 +160,17 @@ impl Scene {
             "none" => DirectoryAnswer::NotAsked,
             "file" => self.directory.answer_now(mailbox).expect("a file answers at once"),
             other => panic!("no such directory: {other}"),
+        }
+    }
+
+    /// What the policy decides, alone and explained.
+    fn decided(&self, facts: &Facts<'_>, path: &str, directory: &str) -> Result<String, String> {
+        let path = match ForwardPath::parse(path.as_bytes(), true) {
+            Ok((path, b"")) => path,
+            Ok((_, rest)) => return Err(format!("{} octets behind the path", rest.len())),
+            Err(error) => return Ok(format!("{}  {error}", Row::Syntax.number())),
         };
+        let answer = |mailbox: &Mailbox<'_>| self.said(mailbox, directory);
         let placement = self.policy.place(&path);
         let said = match (placement.asks_directory(), directory) {
             (None, "-") => DirectoryAnswer::NotAsked,
@@ -157,9 +178,9 @@ impl Scene {
             (Some(_), "-") => return Err("a directory has to be asked".to_owned()),
             (Some(mailbox), _) => answer(&mailbox),
         };
-        let decision = self.policy.decide(&facts, &placement, said);
+        let decision = self.policy.decide(facts, &placement, said);
 
-        let (explained, steps) = self.policy.explain(&facts, &path, answer);
+        let (explained, steps) = self.policy.explain(facts, &path, answer);
         if explained != decision {
             return Err(format!("decided {decision}, explained {explained}"));
         }
