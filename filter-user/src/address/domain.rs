@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use idna::AsciiDenyList;
 
-use super::{Domain, PathError};
+use super::{Domain, PathError, fold_case};
 
 /// RFC 5321 section 4.5.3.1.2.
 const DOMAIN_LIMIT: usize = 255;
@@ -67,19 +67,9 @@ fn is_normal(name: &str) -> bool {
         && u_labels.split('.').count() == name.split('.').count()
         && name.split('.').zip(mapped).all(|(label, (u_label, a_label))| {
             // An A-label beside a U-label is what it is.
-            let label = || label.chars().map(folded);
+            let label = || label.chars().map(fold_case);
             label().eq(u_label.chars()) || label().eq(a_label.chars())
         })
-}
-
-/// A letter in lower case, if it is the capital of that one. The Kelvin sign is not: it becomes a `k`, whose capital is
-/// `K`.
-fn folded(c: char) -> char {
-    let (mut lower, mut upper) = (c.to_lowercase(), c.to_lowercase().flat_map(char::to_uppercase));
-    match (lower.next(), lower.next(), upper.next(), upper.next()) {
-        (Some(small), None, Some(capital), None) if capital == c => small,
-        _ => c,
-    }
 }
 
 fn check_label(label: &str) -> Result<(), PathError> {

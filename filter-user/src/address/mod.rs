@@ -1,11 +1,13 @@
 //! The words that `smtp` and `policy` share: paths, mailboxes, domains (RFC 5321 section 4.1.2, RFC 6531), as views
 //! that borrow from the line they stand in. Knows nothing of sessions or of who may relay.
 
+mod case;
 pub mod disguise;
 mod domain;
 mod path;
 mod path_error;
 
+pub use case::fold_case;
 pub use path_error::PathError;
 
 use std::net::IpAddr;

@@ -62,6 +62,9 @@ pub struct RemoteSource {
     pub connections: usize,
     /// For each question, where that is less than for all directories.
     pub timeout: Option<Duration>,
+    /// Its yes means that it holds exactly this mailbox: only such a yes vouches for an address that carries another. A
+    /// mail server's does not, which would take what it reads as the address inside; nor that of a map of patterns.
+    pub exact: bool,
 }
 
 /// What is at the other end of the connection.

@@ -19,6 +19,14 @@ pub enum ConfigError {
         /// Why.
         source: std::io::Error,
     },
+    /// A file that lists nothing.
+    #[error("{}: {name} names this file, and nothing is in it; list something, or name no file", .path.display())]
+    EmptyListFile {
+        /// The setting.
+        name: &'static str,
+        /// Which file.
+        path: PathBuf,
+    },
     /// A file that a setting names cannot be read.
     #[error("{name} = {}: cannot be read", .path.display())]
     ListFile {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 
 use super::checked::is_half_the_world;
-use super::clients::Listen;
+use super::clients::{Listen, Profile};
 use super::error::ConfigError;
 use super::given::{Given, Origin};
 use super::kind::sender_login;
@@ -67,9 +67,17 @@ impl RelaySettings {
 
     /// What is allowed and foolish.
     pub(super) fn warnings(&self, listen: &[Listen]) -> Vec<String> {
-        let listen: Vec<SocketAddr> = listen.iter().map(|listen| listen.address).collect();
         let mut warnings = Vec::new();
         let mut warn = |warning: String| warnings.push(warning);
+        for Listen { address, profile, .. } in listen {
+            if *profile == Profile::Inside && !is_internal(address.ip().to_canonical()) {
+                let what = if address.ip().is_unspecified() { "every address" } else { "a public address" };
+                warn(format!(
+                    "listen = {address} profile=inside is {what}: whoever can connect to it may relay"
+                ));
+            }
+        }
+        let listen: Vec<SocketAddr> = listen.iter().map(|listen| listen.address).collect();
         for ClientNetwork { network, senders } in &self.networks {
             if is_half_the_world(network) && senders.is_empty() {
                 warn(format!("relay-network = {network}: nearly everybody may relay; this is an open relay"));
@@ -158,6 +166,10 @@ fn read_sender_logins(path: &Path) -> Result<(Vec<SenderLogin>, Vec<usize>), Con
         })?;
         logins.push(login);
         lines.push(number);
+    }
+    if logins.is_empty() {
+        // Without a map every login may send as anybody, which who names a file for it does not mean.
+        return Err(ConfigError::EmptyListFile { name: s::SENDER_LOGINS.row.name, path: path.to_owned() });
     }
     Ok((logins, lines))
 }

@@ -154,6 +154,10 @@ impl Routing {
                     "route = {shown} … is never reached: local-domain = {domain} is for exactly that domain, and stands \
                      before it"
                 )),
+                SentTo::AndBelow(domain) if local_domains.contains(domain) => warnings.push(format!(
+                    "route = {shown} … is for what is below {domain} alone: local-domain = {domain} is for exactly that \
+                     domain, and stands before it"
+                )),
                 _ => {}
             }
             if !reroute && matches!(route.routed_to, RoutedTo::Host(_)) {

@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::cache::Cache;
+use super::cache::{Cache, Era};
 use super::error::DirectoryError;
 use super::question::Question;
 use super::remote::Remote;
@@ -23,7 +23,8 @@ use crate::telemetry::label::{CachedAnswer, RemoteAnswer};
 pub(super) struct Asking {
     runtime: Handle,
     cache: Cache,
-    under_way: Mutex<HashMap<Question, Told>>,
+    /// By the era too: an answer to a question of before everything was forgotten is none to one of after it.
+    under_way: Mutex<HashMap<(Era, Question), Told>>,
     metrics: Metrics,
 }
 
@@ -79,13 +80,14 @@ impl Asking {
         within: Duration,
     ) -> DirectoryAnswer {
         let mut told = {
+            let question = (self.cache.era(), case.exact.clone());
             let mut under_way = self.locked();
-            match under_way.get(&case.exact) {
+            match under_way.get(&question) {
                 Some(told) => told.clone(),
                 None => {
                     let (tell, told) = watch::channel(None);
-                    under_way.insert(case.exact.clone(), told.clone());
-                    let ended = Ended { asking: Arc::clone(&self), question: case.exact.clone() };
+                    under_way.insert(question.clone(), told.clone());
+                    let ended = Ended { asking: Arc::clone(&self), question };
                     let asking = Arc::clone(&self);
                     self.runtime.spawn(async move {
                         let answer = asking.find_out(&remote, &case, within).await;
@@ -126,7 +128,7 @@ impl Asking {
         if let Some(known) = self.cache.get(question, Instant::now()) {
             return Ok(known);
         }
-        let begun = Instant::now();
+        let (begun, era) = (Instant::now(), self.cache.era());
         self.metrics.directory_questions.of(remote.kind()).increment(1);
         let known = remote.ask(question).await;
         let took = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
@@ -134,11 +136,11 @@ impl Asking {
         let known = known?;
         let answer = if known { RemoteAnswer::Known } else { RemoteAnswer::Unknown };
         self.metrics.directory_answers.of(answer).increment(1);
-        self.cache.put(question.clone(), known, Instant::now());
+        self.cache.put(question.clone(), known, era, Instant::now());
         Ok(known)
     }
 
-    fn locked(&self) -> std::sync::MutexGuard<'_, HashMap<Question, Told>> {
+    fn locked(&self) -> std::sync::MutexGuard<'_, HashMap<(Era, Question), Told>> {
         // Nothing that is done under the lock can leave it half-done.
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -147,7 +149,7 @@ impl Asking {
 /// A question that is under way until this is dropped, however it ends.
 struct Ended {
     asking: Arc<Asking>,
-    question: Question,
+    question: (Era, Question),
 }
 
 impl Drop for Ended {

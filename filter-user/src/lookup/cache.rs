@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::question::Question;
@@ -12,6 +13,8 @@ use super::question::Question;
 pub(super) struct Cache {
     known: Mutex<Remembered>,
     unknown: Mutex<Remembered>,
+    /// How often everything was forgotten.
+    cleared: AtomicU64,
 }
 
 impl Cache {
@@ -20,6 +23,7 @@ impl Cache {
         Self {
             known: Mutex::new(Remembered::new(size, known_for)),
             unknown: Mutex::new(Remembered::new(size, unknown_for)),
+            cleared: AtomicU64::new(0),
         }
     }
 
@@ -31,20 +35,34 @@ impl Cache {
         locked(&self.unknown).has(question, now).then_some(false)
     }
 
-    /// Remembers an answer in place of an earlier one.
-    pub(super) fn put(&self, question: Question, known: bool, now: Instant) {
+    /// The time that this is, for a question that is asked now.
+    pub(super) fn era(&self) -> Era {
+        Era(self.cleared.load(Ordering::Acquire))
+    }
+
+    /// Remembers an answer in place of an earlier one; not one to a question of before everything was forgotten.
+    pub(super) fn put(&self, question: Question, known: bool, asked: Era, now: Instant) {
         let (remember, forget) =
             if known { (&self.known, &self.unknown) } else { (&self.unknown, &self.known) };
         locked(forget).forget(&question);
-        locked(remember).take(question, now);
+        let mut remember = locked(remember);
+        // Looked at under the lock: who forgets everything does so behind the change of the era.
+        if asked == self.era() {
+            remember.take(question, now);
+        }
     }
 
     /// Forgets everything.
     pub(super) fn clear(&self) {
+        self.cleared.fetch_add(1, Ordering::AcqRel);
         locked(&self.known).clear();
         locked(&self.unknown).clear();
     }
 }
+
+/// Between two times that everything was forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Era(u64);
 
 fn locked(remembered: &Mutex<Remembered>) -> std::sync::MutexGuard<'_, Remembered> {
     // Nothing that is done under the lock can leave it half-done.
@@ -117,8 +135,8 @@ mod tests {
     fn an_answer_holds_for_its_time() {
         let (cache, start) = (cache(10), Instant::now());
         let after = |seconds| start + Duration::from_secs(seconds);
-        cache.put(question("known"), true, start);
-        cache.put(question("unknown"), false, start);
+        cache.put(question("known"), true, cache.era(), start);
+        cache.put(question("unknown"), false, cache.era(), start);
         for (seconds, known, unknown) in [
             (0, Some(true), Some(false)),
             (9, Some(true), Some(false)),
@@ -136,7 +154,7 @@ mod tests {
     fn a_later_answer_takes_the_place_of_an_earlier_one() {
         let (cache, now) = (cache(10), Instant::now());
         for known in [true, false, true] {
-            cache.put(question("moved"), known, now);
+            cache.put(question("moved"), known, cache.era(), now);
             assert_eq!(cache.get(&question("moved"), now), Some(known));
         }
         cache.clear();
@@ -147,10 +165,10 @@ mod tests {
     fn a_flood_of_unknown_names_makes_no_known_one_forgotten() {
         let (cache, now) = (cache(100), Instant::now());
         for number in 0..50 {
-            cache.put(question(&format!("known{number}")), true, now);
+            cache.put(question(&format!("known{number}")), true, cache.era(), now);
         }
         for number in 0..10_000 {
-            cache.put(question(&format!("unknown{number}")), false, now);
+            cache.put(question(&format!("unknown{number}")), false, cache.era(), now);
         }
         assert!((0..50).all(|number| cache.get(&question(&format!("known{number}")), now) == Some(true)));
         let unknown = cache.unknown.lock().unwrap();
@@ -160,9 +178,9 @@ mod tests {
     #[test]
     fn what_is_asked_for_again_is_remembered_longer() {
         let (cache, now) = (cache(100), Instant::now());
-        cache.put(question("asked for"), true, now);
+        cache.put(question("asked for"), true, cache.era(), now);
         for number in 0..1000 {
-            cache.put(question(&format!("known{number}")), true, now);
+            cache.put(question(&format!("known{number}")), true, cache.era(), now);
             assert_eq!(cache.get(&question("asked for"), now), Some(true), "{number}");
         }
         assert_eq!(cache.get(&question("known0"), now), None);

@@ -41,7 +41,7 @@ struct Directory {
 #[derive(Debug)]
 enum Source {
     File(Box<FileInForce>),
-    Remote { remote: Remote, timeout: Duration, delimiters: String },
+    Remote { remote: Remote, timeout: Duration, delimiters: String, exact: bool },
 }
 
 /// A mailbox file, as it was last read.
@@ -94,6 +94,7 @@ impl Directories {
                         remote: Remote::open(remote, &config.hostname)?,
                         timeout,
                         delimiters: delimiters.to_owned(),
+                        exact: remote.exact,
                     }
                 }
             };
@@ -129,6 +130,10 @@ impl Directories {
             Some(Source::File(file)) => {
                 file.current.load().answer(mailbox.local_part, domain, &self.delimiters)
             }
+            // Its yes would be no word for the address as it stands; so nobody is asked.
+            Some(Source::Remote { exact: false, .. }) if disguise::decode(mailbox.local_part).is_some() => {
+                DirectoryAnswer::Unknown
+            }
             Some(Source::Remote { delimiters, .. }) => match (&self.asking, self.case(mailbox, delimiters)) {
                 (Some(asking), Some(case)) => asking.remembered(&case)?,
                 // Longer than anything that a directory can hold.
@@ -145,7 +150,7 @@ impl Directories {
         let catch_all = matches!(mailbox.domain, Domain::Name(domain) if self.catch_all.contains(domain));
         let asked = match (now, mailbox.domain, &self.asking) {
             (None, Domain::Name(domain), Some(asking)) => match self.source(domain) {
-                Some(Source::Remote { remote, timeout, delimiters }) => self
+                Some(Source::Remote { remote, timeout, delimiters, .. }) => self
                     .case(mailbox, delimiters)
                     .map(|case| Arc::clone(asking).ask(remote.clone(), case, *timeout)),
                 Some(Source::File(_)) | None => None,
@@ -328,6 +333,27 @@ mod tests {
                 Some(said),
                 "{local_part}@{domain}"
             );
+        }
+    }
+
+    #[test]
+    fn only_what_holds_exactly_what_it_knows_is_asked_of_an_address_within_an_address() {
+        for (directory, asked) in [
+            ("callout:192.0.2.1:25", false),
+            ("socketmap:unix:/run/maps name=x", false),
+            ("socketmap:unix:/run/maps name=x exact=yes", true),
+            ("ldap:ldap://192.0.2.1 base=dc=x", true),
+        ] {
+            let flags = ["--backend", "sink:", "--local-domain", "a.example", "--directory", directory];
+            let config = Config::from_flags(flags).unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let directories = Directories::open(&config, runtime.handle()).unwrap();
+            let said = |local_part| directories.answer_now(&mailbox(local_part, "a.example"));
+            assert_eq!(said("user"), None, "{directory}");
+            for disguised in ["victim%far.example", "far.example!victim", "IMCEASMTP-victim+40far+2Eexample"]
+            {
+                assert_eq!(said(disguised), (!asked).then_some(Unknown), "{directory}: {disguised}");
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use super::mailbox_line::MAX_LOCAL_PART;
 use crate::address::disguise::unquoted;
+use crate::address::fold_case;
 
 /// A mailbox's key, made without allocating.
 #[derive(Clone, Copy)]
@@ -33,13 +34,7 @@ impl Key {
             return Some(key);
         }
         for character in unquoted(local_part) {
-            if case_sensitive {
-                key.push(character)?;
-            } else if character.is_ascii() {
-                key.push(character.to_ascii_lowercase())?;
-            } else {
-                character.to_lowercase().try_for_each(|lower| key.push(lower))?;
-            }
+            key.push(if case_sensitive { character } else { fold_case(character) })?;
         }
         Some(key)
     }

@@ -7,6 +7,7 @@ use ldap3::{ldap_escape, parse_filter};
 
 use super::error::DirectoryError;
 use super::question::Question;
+use crate::address::fold_case;
 use crate::config::Template;
 
 /// A filter with places for the recipient.
@@ -58,12 +59,12 @@ impl LdapFilter {
     /// Whether an entry with these attributes is what was asked for.
     pub(super) fn is_met(&self, question: &Question, entry: &HashMap<String, Vec<String>>) -> bool {
         self.comparisons.iter().any(|comparison| {
-            let wanted =
-                comparison.value.fill(&question.local_part, &question.domain, str::to_owned).to_lowercase();
+            let wanted = comparison.value.fill(&question.local_part, &question.domain, str::to_owned);
+            let is_wanted = |value: &String| value.chars().map(fold_case).eq(wanted.chars().map(fold_case));
             entry
                 .iter()
                 .filter(|(attribute, _)| attribute.eq_ignore_ascii_case(&comparison.attribute))
-                .any(|(_, values)| values.iter().any(|value| value.to_lowercase() == wanted))
+                .any(|(_, values)| values.iter().any(is_wanted))
         })
     }
 }

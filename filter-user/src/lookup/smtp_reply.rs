@@ -65,6 +65,8 @@ impl SmtpReply {
         let enhanced = self.text.split_whitespace().next().filter(|word| is_enhanced(word));
         match (self.code, enhanced) {
             // RFC 3463: addressing, and a mailbox that is disabled; 5.4.1 is what Exchange Online says of unknown ones.
+            // Of the addresses, two are the sender's: it is the probe's that is not liked.
+            (500..600, Some("5.1.7" | "5.1.8")) => false,
             (500..600, Some(code)) => code.starts_with("5.1.") || ["5.2.1", "5.4.1"].contains(&code),
             (550 | 551 | 553, None) => true,
             _ => false,

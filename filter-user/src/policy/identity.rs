@@ -1,6 +1,8 @@
 //! Who a session has proven to be: values that are made where something was proven, and nowhere else. Proves nothing
 //! itself. `xtask layers` counts who makes them, as it counts who makes a grant.
 
+use crate::address::fold_case;
+
 /// A login that a client has authenticated as.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Login {
@@ -12,7 +14,7 @@ impl Login {
     /// The client has proven to be this one. Public for the tests alone, which stand outside of the crate.
     #[must_use]
     pub fn proven(name: &str) -> Self {
-        Self { name: name.into(), folded: name.to_lowercase().into() }
+        Self { name: name.into(), folded: fold(name) }
     }
 
     /// The name, as it was proven.
@@ -21,10 +23,15 @@ impl Login {
         &self.name
     }
 
-    /// The name in lower case.
+    /// The name without regard to case.
     pub(super) fn folded(&self) -> &str {
         &self.folded
     }
+}
+
+/// A login as logins compare without regard to case.
+pub(super) fn fold(login: &str) -> Box<str> {
+    login.chars().map(fold_case).collect::<String>().into()
 }
 
 /// A certificate that a client has shown, with its key, and that an authority which we trust for clients has signed.

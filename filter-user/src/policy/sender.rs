@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::DomainSet;
 use crate::address::disguise::unquoted;
-use crate::address::{Mailbox, ReversePath};
+use crate::address::{Mailbox, ReversePath, fold_case};
 
 /// The reverse-path of a transaction, as written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,11 +105,7 @@ impl SenderSet {
 
 /// The characters of a local-part as they are compared.
 fn compared(local_part: &str, case_sensitive: bool) -> impl Iterator<Item = char> {
-    unquoted(local_part).flat_map(move |character| {
-        let (as_it_is, lower) =
-            if case_sensitive { (Some(character), None) } else { (None, Some(character)) };
-        as_it_is.into_iter().chain(lower.into_iter().flat_map(char::to_lowercase))
-    })
+    unquoted(local_part).map(move |character| if case_sensitive { character } else { fold_case(character) })
 }
 
 #[cfg(test)]

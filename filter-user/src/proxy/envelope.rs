@@ -77,11 +77,14 @@ impl Envelope {
         set(&mut self.orcpt, rcpt.orcpt.unwrap_or_default());
     }
 
-    /// Whom the backend is told. A domain of ours goes there as A-labels, whatever it was written in: the backend must
-    /// not take for foreign what we took for ours.
+    /// Whom the backend is told. A domain of ours goes there as A-labels, whatever it was written in, and the postmaster at
+    /// an address of ours as postmaster alone: the backend must not take for foreign what we took for ours.
     pub(super) fn name_recipient(&mut self, path: &ForwardPath<'_>, ours: bool) {
         match path {
             ForwardPath::Postmaster => set(&mut self.recipient, "postmaster"),
+            ForwardPath::Mailbox(Mailbox { domain: Domain::Literal(_), .. }) if ours => {
+                set(&mut self.recipient, "postmaster");
+            }
             ForwardPath::Mailbox(Mailbox { local_part, domain: Domain::Name(name), .. })
                 if ours && !name.is_ascii() =>
             {
@@ -246,6 +249,21 @@ mod tests {
         assert_eq!(envelope.recipient(), "b@xn--bcher-kva.example");
         envelope.address_to(&rcpt, false);
         assert_eq!(envelope.recipient(), "b@b\u{fc}cher.example");
+    }
+
+    #[test]
+    fn the_postmaster_at_our_address_is_the_backends_postmaster() {
+        let address = "192.0.2.1".parse().unwrap();
+        let postmaster = Mailbox {
+            local_part: "postmaster",
+            domain: Domain::Literal(address),
+            text: "postmaster@[192.0.2.1]",
+        };
+        let mut envelope = Envelope::default();
+        envelope.name_recipient(&ForwardPath::Mailbox(postmaster), true);
+        assert_eq!(envelope.recipient(), "postmaster");
+        envelope.name_recipient(&ForwardPath::Mailbox(postmaster), false);
+        assert_eq!(envelope.recipient(), "postmaster@[192.0.2.1]");
     }
 
     #[test]

@@ -34,7 +34,7 @@ impl Kind for Directory {
     fn expected(&self) -> String {
         "file:PATH [aliases=yes]; or, each with [timeout=TIME] [connections=N], ldap:ldap://HOST or ldap:ldaps://HOST \
          with base=DN [filter=FILTER] [bind-dn=DN password-file=FILE] [starttls=yes] [ca=FILE] [references=ignore], \
-         socketmap:unix:PATH or socketmap:inet:HOST:PORT with name=MAP [key=TEMPLATE], callout:HOST:PORT; each with \
+         socketmap:unix:PATH or socketmap:inet:HOST:PORT with name=MAP [key=TEMPLATE] [exact=yes], callout:HOST:PORT; each with \
          domain=DOMAIN, repeated, where it is not for every local domain"
             .to_owned()
     }
@@ -80,7 +80,12 @@ fn remote(server: RemoteServer, item: &mut Item) -> Result<DirectorySource, Stri
         bounds.parse(&text).ok_or_else(|| format!("timeout is {}", bounds.expected()))
     };
     let timeout = item.option("timeout")?.map(time).transpose()?;
-    Ok(DirectorySource::Remote(RemoteSource { server, connections: connections(item)?, timeout }))
+    let exact = match &server {
+        RemoteServer::Ldap(_) => true,
+        RemoteServer::Socketmap { .. } => truth(item, "exact")?,
+        RemoteServer::Callout { .. } => false,
+    };
+    Ok(DirectorySource::Remote(RemoteSource { server, connections: connections(item)?, timeout, exact }))
 }
 
 fn ldap(uri: &str, item: &mut Item) -> Result<LdapSource, String> {

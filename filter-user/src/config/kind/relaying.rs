@@ -67,8 +67,9 @@ impl Kind for LocalAddress {
             Ok(address) => (address.ip(), Some(address.port())),
             Err(_) => (text.parse::<IpAddr>().ok()?, None),
         };
+        let address = address.to_canonical();
         // Nobody connects to the wildcard: it is an address to listen on.
-        (!address.is_unspecified()).then(|| InternalAddress { address: address.to_canonical(), port })
+        (!address.is_unspecified()).then_some(InternalAddress { address, port })
     }
 
     fn placeholder(&self) -> &'static str {

@@ -126,6 +126,7 @@ mod tests {
         "file:/etc/relaygate/passwords",
         "/dev/null",
         "alice alice@other.example",
+        concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/configs/sender-logins.txt"),
         "+",
         "file:/etc/relaygate/more",
         "1.3",

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Asked, Line, Word, sender_shown};
+use crate::policy::identity::fold;
 use crate::policy::sender::SenderSet;
 use crate::policy::{Facts, Login, PolicySettings, SenderPattern};
 
@@ -37,8 +38,8 @@ impl Logins {
         let case_sensitive = settings.local_part_case_sensitive;
         let mut gathered: HashMap<Box<str>, (usize, Vec<SenderPattern>)> = HashMap::new();
         for (number, row) in settings.sender_logins.iter().enumerate() {
-            let login = if case_sensitive { row.login.clone() } else { row.login.to_lowercase() };
-            let (_, senders) = gathered.entry(login.into()).or_insert((number, Vec::new()));
+            let login = if case_sensitive { row.login.as_str().into() } else { fold(&row.login) };
+            let (_, senders) = gathered.entry(login).or_insert((number, Vec::new()));
             senders.extend_from_slice(&row.senders);
         }
         let compiled = gathered.into_iter().map(|(login, (number, senders))| {

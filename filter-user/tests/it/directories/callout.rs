@@ -4,7 +4,8 @@ use bench::sink::{Misbehaviour, Moment, SinkBehaviour};
 
 use super::Site;
 use crate::backend_faults::sink;
-use crate::postfix::Postfix;
+use crate::dialogue::Dialogue;
+use crate::postfix::{Postfix, SmtpSink};
 
 #[test]
 fn what_postfix_would_take_is_known_and_it_may_come_and_go() {
@@ -26,6 +27,22 @@ fn what_postfix_would_take_is_known_and_it_may_come_and_go() {
     site.tells(&[("late@example.test", "451 4.3.0"), ("user@example.test", "250 2.1.5")]);
     asked.start_again();
     site.comes_to_tell("late@example.test", "250 2.1.5");
+}
+
+/// With its default settings Postfix undoes a percent hack, and relays for who is in its networks, as we are: it would
+/// take the disguised address, and send the mail on.
+#[test]
+fn a_mail_server_with_the_percent_hack_vouches_for_no_disguised_address() {
+    let victim = SmtpSink::start();
+    let backend = Postfix::accepting_all(victim.address);
+    let disguised = "victim%far.example@example.test";
+    let mut straight = Dialogue::open(backend.address);
+    straight.expect(&[("EHLO a.example", "250"), ("MAIL FROM:<>", "250")]);
+    straight.expect(&[(&format!("RCPT TO:<{disguised}>"), "250")]);
+    let site = Site::start(backend.address, &format!("directory = \"callout:{}\"", backend.address));
+    site.tells(&[(disguised, "550 5.7.1"), ("far.example!victim@example.test", "550 5.7.1")]);
+    assert_eq!(site.metric("relaygate_directory_questions_total{kind=\"callout\"}"), 0.0);
+    site.tells(&[("user@example.test", "250 2.1.5")]);
 }
 
 #[test]

@@ -18,7 +18,7 @@ fn what_postmap_holds_is_known_and_its_server_may_come_and_go() {
     let site = Site::start(
         postfix.address,
         &format!(
-            "directory = \"socketmap:unix:{} name=recipients domain=example.test\"\nrecipient-delimiter = \"+\"",
+            "directory = \"socketmap:unix:{} name=recipients exact=yes domain=example.test\"\nrecipient-delimiter = \"+\"",
             path.display()
         ),
     );

@@ -78,6 +78,8 @@ fn mailbox(path: &str, routed: bool) -> String {
         None => inner,
     };
     match inner.rsplit_once('@') {
+        // Only the postmaster is ours at an address, and the backend may not know that the address is.
+        Some((_, domain)) if routed && domain.starts_with('[') => comparable("postmaster"),
         Some((local_part, domain)) if routed && !domain.is_ascii() => {
             comparable(&format!("{local_part}@{}", canonical(domain).unwrap_or(domain.into())))
         }

@@ -145,7 +145,7 @@ impl World {
             answer => {
                 let answer = answer.to_owned();
                 let port = self.namespace.run(move || ConstantDirectory::start(&answer));
-                add("directory", format!("socketmap:inet:127.0.0.1:{port} name=rows"));
+                add("directory", format!("socketmap:inet:127.0.0.1:{port} name=rows exact=yes"));
             }
         }
         for (name, value) in [
