@@ -219,6 +219,13 @@ impl Driver {
         self.session.handle_answer(&self.service, answer, &mut self.replies, Instant::now());
     }
 
+    /// Takes leave of the backend: it knows the client as another.
+    pub(super) fn leave_delivery(&mut self) {
+        if let Some(mut delivery) = self.delivery.take() {
+            delivery.quit();
+        }
+    }
+
     /// Drops the backend without a word.
     pub(super) fn abandon_delivery(&mut self) {
         if let Some(delivery) = &mut self.delivery {

@@ -1,6 +1,6 @@
 //! One session and what belongs to it, from the banner to the close. Its turns are in `turn`, its waits in `away`.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::time::Instant;
@@ -64,6 +64,8 @@ pub(super) struct Driver {
     pub(super) client: SocketAddr,
     pub(super) local: Option<SocketAddr>,
     pub(super) peer: PeerKey,
+    /// A balancer has connected and named no client: addresses grant it nothing.
+    pub(super) unnamed: bool,
     /// What was said of the client in its place.
     pub(super) introduction: Option<Box<Introduction>>,
     pub(super) seat: Seat,
@@ -103,6 +105,7 @@ impl Driver {
             client,
             local,
             peer,
+            unnamed: false,
             introduction: None,
             seat,
             blocked: false,
@@ -137,14 +140,20 @@ impl Driver {
     pub(super) fn facts(&self) -> Facts<'_> {
         let sender = self.envelope.as_ref().map(|envelope| envelope.sender_parts());
         let certificate = self.tls.as_ref().and_then(|tls| tls.certificate.as_ref());
-        let of_connection = Facts::of_connection(self.client.ip(), self.local);
+        let local = self.local.filter(|_| !self.unnamed);
+        let of_connection = Facts::of_connection(self.origin(), local);
         Facts { sender, login: self.login(), certificate, ..of_connection }
+    }
+
+    /// The address by which the session is granted something: none, where nobody was named.
+    fn origin(&self) -> IpAddr {
+        if self.unnamed { Ipv4Addr::UNSPECIFIED.into() } else { self.client.ip() }
     }
 
     /// More is known of the client, or it is another: what it may, and what it is offered, is found out anew.
     pub(super) fn grant_anew(&mut self, worker: &Worker) {
         self.kind.granted = worker.shared.judge.policy.grant(&self.facts()).is_some();
-        self.kind.auth = worker.shared.auth_way(self.client.ip(), self.kind.tls, self.can_be_bound());
+        self.kind.auth = worker.shared.auth_way(self.origin(), self.kind.tls, self.can_be_bound());
         self.service = worker.service(self.kind);
     }
 

@@ -62,6 +62,7 @@ fn closed(reason: CloseReason) -> SessionEnd {
         CloseReason::TooManyAuthAttempts => SessionEnd::TooManyAuthAttempts,
         CloseReason::TooManyUnknownRecipients => SessionEnd::TooManyUnknownRecipients,
         CloseReason::TalkBeforeTls => SessionEnd::TalkBeforeTls,
+        CloseReason::TurnedAway => SessionEnd::TurnedAway,
         CloseReason::TimedOut => SessionEnd::TimedOut,
         CloseReason::ServiceUnavailable => SessionEnd::ServiceUnavailable,
     }

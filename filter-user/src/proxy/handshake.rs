@@ -48,13 +48,10 @@ impl Driver {
     /// STARTTLS was accepted: the reply goes out in the clear, and nothing that was said before counts any more.
     pub(super) fn start_tls(&mut self, worker: &Worker) -> Turn {
         self.end_transaction();
-        let (authenticated, introduced) = (self.auth.take(), self.introduction.take());
-        if (authenticated.is_some() || introduced.is_some())
-            && let Some(mut delivery) = self.delivery.take()
-        {
-            // The backend may have believed what was said in the clear.
-            delivery.quit();
-        }
+        self.auth = None;
+        self.introduction = self.introduction.take().and_then(|said| said.under_tls()).map(Box::new);
+        // The backend has believed what was said in the clear.
+        self.leave_delivery();
         if let Some(envelope) = self.envelope.take() {
             worker.give_back_envelope(envelope);
         }
@@ -112,10 +109,11 @@ impl Driver {
             }
         }
         tls.handshake = None;
+        let is_its_own = !self.introduction.as_ref().is_some_and(|said| said.names_client());
         if let Some(shared) = &worker.shared.settings.tls {
             let established = shared.established(&tls.connection);
             worker.report.handshake_done(&established);
-            tls.certificate = established.certificate;
+            tls.certificate = established.certificate.filter(|_| is_its_own);
         }
         self.kind.tls = TlsOffer::InUse;
         self.grant_anew(worker);

@@ -19,7 +19,7 @@ use super::report::Whose;
 use super::worker::Worker;
 use crate::peers::Admission;
 use crate::policy::Login;
-use crate::smtp::{Answer, Hello, Reply, TlsOffer, XclientCommand};
+use crate::smtp::{Answer, Hello, Reply, TlsOffer, Told, XclientCommand};
 use crate::telemetry::label::SessionRefusal;
 
 /// Octets of a header that are looked at at once.
@@ -28,6 +28,9 @@ const LOOK: usize = 512;
 /// What a listed host has said of its client, where that is not what the client says itself.
 #[derive(Debug, Default)]
 pub(super) struct Introduction {
+    told: Told,
+    /// Whether HELO or EHLO has followed.
+    greeted: bool,
     helo: Option<String>,
     extended: Option<bool>,
     login: Option<Login>,
@@ -38,17 +41,37 @@ impl Introduction {
     pub(super) fn login(&self) -> Option<&Login> {
         self.login.as_ref()
     }
+
+    /// Whether it says which client this is: then a host shakes hands, and not the client.
+    pub(super) fn names_client(&self) -> bool {
+        self.told.address
+    }
+
+    /// What counts of it under TLS: which client this is. The session stays that client's, whoever shakes hands.
+    pub(super) fn under_tls(&self) -> Option<Self> {
+        let told = Told { login: false, ..self.told };
+        self.names_client().then(|| Self { told, greeted: self.greeted, ..Self::default() })
+    }
 }
 
 impl Driver {
     /// HELO or EHLO: how the client introduced itself, where no host has said so in its place.
     pub(super) fn introduce(&mut self, worker: &Worker, hello: &Hello<'_>) {
+        if let Some(said) = &mut self.introduction {
+            said.greeted = true;
+            if self.kind.speaks_for_others && said.told.address {
+                // What comes from here on may be the client's own words, which its host passes on.
+                self.kind.speaks_for_others = false;
+                self.service = worker.service(self.kind);
+            }
+        }
         let said = self.introduction.as_deref();
         let hello = Hello {
             extended: said.and_then(|said| said.extended).unwrap_or(hello.extended),
             name: said.and_then(|said| said.helo.as_deref()).unwrap_or(hello.name),
         };
-        self.envelope.get_or_insert_with(|| worker.envelope()).introduce(&hello);
+        let envelope = self.envelope.get_or_insert_with(|| worker.envelope());
+        envelope.introduce(&hello);
     }
 
     /// The session is this client's from now on, if it may have one; else says what it is told.
@@ -90,14 +113,19 @@ impl Driver {
         // Who has authenticated was the host's client before, if anybody's.
         self.auth = None;
         // What the backend was told is not true any more.
-        if let Some(mut delivery) = self.delivery.take() {
-            delivery.quit();
+        self.leave_delivery();
+        let so_far =
+            self.introduction.take().filter(|so_far| !so_far.greeted && !so_far.told.is_of_another(said));
+        let mut introduction = so_far.unwrap_or_default();
+        introduction.told = introduction.told.and(said);
+        introduction.extended = said.extended.or(introduction.extended);
+        if let Some(helo) = said.helo {
+            introduction.helo = Some(helo.text().into_owned());
         }
-        self.introduction = Some(Box::new(Introduction {
-            helo: said.helo.map(|helo| helo.text().into_owned()),
-            extended: said.extended,
-            login: said.login.map(|login| Login::proven(&login.text())),
-        }));
+        if let Some(login) = said.login {
+            introduction.login = Some(Login::proven(&login.text()));
+        }
+        self.introduction = Some(introduction);
         self.grant_anew(worker);
         Answer::Accept
     }
@@ -136,8 +164,12 @@ impl AwaySession<'_> {
             self.worker.sessions.borrow_mut().is_of(self.place, driver.peer);
             // What the balancer may, its client may not.
             driver.kind.speaks_for_others = self.worker.shared.settings.true_address.may_speak(address.ip());
-            driver.grant_anew(self.worker);
+        } else {
+            // Not even the balancer's own health check needs more, and whoever else it is shall not have it.
+            driver.unnamed = true;
+            driver.kind.speaks_for_others = false;
         }
+        driver.grant_anew(self.worker);
         if driver.kind.tls == TlsOffer::InUse {
             return driver.begin_tls(self.worker).err();
         }

@@ -20,7 +20,7 @@ const V2_LIMIT: usize = 4096;
 /// For whom a balancer connects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Introduced {
-    /// For itself, as for a health check.
+    /// For itself, as for a health check; or for somebody whom it does not name, which looks the same.
     Itself,
     /// For a client.
     Client {

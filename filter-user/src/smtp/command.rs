@@ -122,10 +122,15 @@ fn alone<'a>(command: Command<'a>, arguments: &[u8], syntax: Reply) -> Result<Co
 /// nothing here, and many call themselves something odd.
 fn hello(extended: bool, arguments: &[u8], syntax: Reply) -> Result<Command<'_>, Refusal> {
     let name = std::str::from_utf8(arguments).map_err(|_| syntax)?.trim_matches(' ');
-    if name.is_empty() || name.chars().any(|c| c.is_control() || c.is_whitespace()) {
+    if !is_hello_name(name) {
         return Err(syntax.into());
     }
     Ok(Command::Hello(Hello { extended, name }))
+}
+
+/// Whether a client may call itself so.
+pub(super) fn is_hello_name(name: &str) -> bool {
+    !name.is_empty() && !name.chars().any(|c| c.is_control() || c.is_whitespace())
 }
 
 fn mail<'a>(arguments: &'a [u8], offered: &Offered) -> Result<Command<'a>, Refusal> {

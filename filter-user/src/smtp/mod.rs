@@ -26,4 +26,4 @@ pub use question::{Answer, AuthCommand, BackendReply, Hello, MailCommand, Questi
 pub use reply::Reply;
 pub use service::Service;
 pub use session::{CloseReason, DataHandled, Handled, Next, Offence, Piece, Session};
-pub use xclient::XclientCommand;
+pub use xclient::{Told, XclientCommand};

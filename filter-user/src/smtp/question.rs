@@ -31,6 +31,7 @@ pub enum Question<'b> {
     /// told; the driver drops what it has of the exchange. May only be accepted.
     AuthCancelled,
     /// XCLIENT, where it is offered: is this who the client is? Accepted: the session starts over with the greeting.
+    /// Refused: it ends.
     Xclient(XclientCommand<'b>),
 }
 

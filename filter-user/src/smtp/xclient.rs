@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::command::is_hello_name;
 use super::reply::{self, Reply};
 use super::xtext::Xtext;
 
@@ -55,6 +56,33 @@ pub(super) fn command(arguments: &[u8]) -> Result<XclientCommand<'_>, Reply> {
     if seen.contains(&true) { Ok(command) } else { Err(reply::XCLIENT_SYNTAX) }
 }
 
+/// What XCLIENT has told of one client, by one command or several.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// Its address.
+    pub address: bool,
+    /// As whom it has authenticated.
+    pub login: bool,
+}
+
+impl Told {
+    /// Whether another client begins with this command: nothing that was told of the one before is true of it.
+    #[must_use]
+    pub fn is_of_another(self, command: &XclientCommand<'_>) -> bool {
+        self.address && command.address.is_some()
+    }
+
+    /// With what this command tells too.
+    #[must_use]
+    pub fn and(self, command: &XclientCommand<'_>) -> Self {
+        let so_far = if self.is_of_another(command) { Self::default() } else { self };
+        Self {
+            address: so_far.address || command.address.is_some(),
+            login: so_far.login || command.login.is_some(),
+        }
+    }
+}
+
 impl<'b> XclientCommand<'b> {
     /// Takes the value of one of [`ATTRIBUTES`].
     fn take(&mut self, name: &'static str, value: &'b [u8]) -> Option<()> {
@@ -62,7 +90,7 @@ impl<'b> XclientCommand<'b> {
             "ADDR" => self.address = Some(address(value)?),
             "PORT" => self.port = Some(port(value)?),
             "PROTO" => self.extended = Some(is_extended(value)?),
-            "HELO" => self.helo = Some(Xtext::parse(value)?),
+            "HELO" => self.helo = Some(Xtext::parse(value).filter(|helo| is_hello_name(&helo.text()))?),
             "LOGIN" => self.login = Some(Xtext::parse(value)?),
             "DESTADDR" => self.local_address = Some(address(value)?),
             "DESTPORT" => self.local_port = Some(port(value)?),
@@ -146,6 +174,8 @@ mod tests {
             " HELO=a=b",
             " HELO=+00",
             " HELO=",
+            " HELO=host+20x",
+            " HELO=+E2+80+83",
             " LOGIN=+FF",
             " NAME=+0A",
             " COLOUR=red",

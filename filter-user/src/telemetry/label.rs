@@ -75,7 +75,7 @@ label! {
         Sanctioned = "sanctioned",
         /// A load balancer did not say for whom it connected.
         NoHeader = "no_header",
-        /// The client that a load balancer connected for may have no session.
+        /// The client that a load balancer or a listed host connected for may have no session, or was not named.
         TurnedAway = "turned_away",
         /// The daemon stopped.
         Drained = "drained",

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::net::{Shutdown, SocketAddr};
 use std::process::Command;
 
-use crate::daemon::{Daemon, eventually, free_port, metric};
+use crate::daemon::{Daemon, eventually, file, free_port, metric};
 use crate::dialogue::Dialogue;
 
 const SINK: &str = "--backend sink: --local-domain example.test";
@@ -79,7 +79,31 @@ fn grants_are_the_clients_and_not_the_balancers() {
     let daemon = Daemon::start(&flags);
     assert!(relay(&mut through(daemon.address, &v1("198.51.100.7"))).starts_with("250"));
     assert!(relay(&mut through(daemon.address, &v1("203.0.113.7"))).starts_with("550 5.7.1"));
-    assert!(relay(&mut through(daemon.address, &local())).starts_with("250"), "it speaks for itself");
+}
+
+/// What names no client is a health check, or looks like one.
+#[test]
+fn who_is_not_named_has_nothing_of_the_balancers() {
+    let nobody = [local(), b"PROXY UNKNOWN\r\n".to_vec()];
+    let password = "$5$rounds=1000$saltsalt$eKLZU9t9OoPWrqOQsoTIKG0aYkZ5rGOoOQhiIvoSWX2";
+    let folder = tempfile::tempdir().unwrap();
+    let passwords = file(folder.path(), "passwords", &format!("user:{password}\n"));
+    let flags = format!(
+        "{SINK} --proxy-protocol-from 127.0.0.1 --relay-network 127.0.0.1 --xclient-from 127.0.0.1 \
+         --auth file:{} --auth-without-tls 127.0.0.1",
+        passwords.display()
+    );
+    for listen in ["127.0.0.1:0", "127.0.0.1:0 profile=inside"] {
+        let daemon = Daemon::start_listening_on(listen, &flags);
+        for header in &nobody {
+            let mut client = through(daemon.address, header);
+            let offered = client.say("EHLO a.example");
+            assert!(!offered.contains("XCLIENT") && !offered.contains("AUTH"), "{offered}");
+            client.expect(&[("XCLIENT ADDR=127.0.0.1", "550 5.7.0")]);
+            assert!(relay(&mut client).starts_with("550 5.7.1"));
+            client.expect(&[("RCPT TO:<user@example.test>", "250"), ("QUIT", "221")]);
+        }
+    }
 }
 
 #[test]
@@ -193,7 +217,6 @@ fn a_client_behind_a_balancer_that_is_a_listed_host_too_speaks_for_nobody() {
     let daemon = Daemon::start(&format!("{SINK} --proxy-protocol-from 127.0.0.1 --xclient-from 127.0.0.1"));
     let mut client = through(daemon.address, &v1("198.51.100.7"));
     assert!(client.say("XCLIENT ADDR=127.0.0.1").starts_with("550 5.7.0"));
-    through(daemon.address, &local()).expect(&[("XCLIENT ADDR=198.51.100.8", "220")]);
 }
 
 #[test]
@@ -211,10 +234,51 @@ fn the_client_that_xclient_names_is_struck_and_the_host_is_not() {
     assert!(daemon.logged("peer sanctioned").contains("198.51.100.7"));
     let (mut host, refused) = speak("198.51.100.7");
     assert_eq!(refused, "554 5.7.1 your address is blocked for its offences\r\n");
-    // the session is still the host's own, and may go on with another client
-    assert!(relay(&mut host).starts_with("250"));
-    host.expect(&[("RSET", "250"), ("XCLIENT ADDR=IPV6:2001:db8:7::1", "220")]);
-    assert!(relay(&mut host).starts_with("550 5.7.1"));
+    assert_eq!(host.try_say("EHLO a.example"), "", "the session would be the host's own");
+    let (mut other, begun) = speak("IPV6:2001:db8:7::1");
+    assert!(begun.starts_with("220 "), "{begun}");
+    assert!(relay(&mut other).starts_with("550 5.7.1"));
+    assert!(relay(&mut Dialogue::open(daemon.address)).starts_with("250"), "the host may");
+}
+
+/// A host that does not heed a refusal passes on what its client says.
+#[test]
+fn an_xclient_that_is_refused_ends_the_session_whatever_comes_behind() {
+    let flags = format!("{SINK} {STRICT} --xclient-from 127.0.0.1 --relay-network 127.0.0.1");
+    let daemon = Daemon::start(&flags);
+    let mut offender = Dialogue::open(daemon.address);
+    offender.expect(&[("XCLIENT ADDR=198.51.100.7", "220")]);
+    offend(&mut offender);
+    let behind = "EHLO a.example\r\nMAIL FROM:<a@far.example>\r\nRCPT TO:<victim@elsewhere.example>\r\n";
+    for (command, code) in
+        [("XCLIENT ADDR=198.51.100.7", "554 5.7.1"), ("XCLIENT ADDR=198.51.100.8 HELO=a+20b", "501 5.5.4")]
+    {
+        let mut host = Dialogue::open(daemon.address);
+        host.send(format!("{command}\r\n{behind}"));
+        let said = String::from_utf8(host.rest()).unwrap();
+        assert!(said.starts_with(code) && said.lines().count() == 1, "{command}: {said}");
+    }
+    assert!(relay(&mut Dialogue::open(daemon.address)).starts_with("250"), "the host may");
+}
+
+#[test]
+fn a_client_that_was_named_names_nobody() {
+    let flags = format!("{SINK} --xclient-from 127.0.0.1 --relay-network 10.0.0.0/8");
+    let daemon = Daemon::start(&flags);
+    for greeting in ["EHLO", "HELO"] {
+        let mut front = Dialogue::open(daemon.address);
+        assert!(front.say("EHLO front.example").contains("XCLIENT"));
+        front.expect(&[
+            ("XCLIENT ADDR=198.51.100.7", "220"),
+            (&format!("{greeting} client.far.example"), "250"),
+        ]);
+        // from here on the front passes on what its client says
+        front.expect(&[("XCLIENT ADDR=10.0.0.5", "550 5.7.0"), ("XCLIENT LOGIN=boss", "550 5.7.0")]);
+        let offered = front.say("EHLO client.far.example");
+        assert!(!offered.contains("XCLIENT"), "{offered}");
+        assert!(!front.say("HELP").contains("XCLIENT"));
+        assert!(relay(&mut front).starts_with("550 5.7.1"));
+    }
 }
 
 #[test]
@@ -225,9 +289,15 @@ fn who_a_listed_host_names_as_logged_in_submits_and_relays() {
     front.expect(&[("XCLIENT ADDR=198.51.100.7 LOGIN=user", "220")]);
     assert!(relay(&mut front).starts_with("250"));
     assert!(daemon.logged("recipient accepted").contains("authenticated"));
+
+    // Several are one, in any order, until they name another client.
+    let mut front = Dialogue::open(daemon.address);
+    front.expect(&[("XCLIENT LOGIN=user", "220"), ("XCLIENT ADDR=198.51.100.7", "220")]);
+    assert!(relay(&mut front).starts_with("250"));
+    let mut front = Dialogue::open(daemon.address);
     front.expect(&[
-        ("RSET", "250"),
-        ("XCLIENT ADDR=198.51.100.7", "220"),
+        ("XCLIENT ADDR=198.51.100.7 LOGIN=user", "220"),
+        ("XCLIENT ADDR=198.51.100.8", "220"),
         ("EHLO a.example", "250"),
         ("MAIL FROM:<a@far.example>", "530 5.7.0"),
     ]);

@@ -7,6 +7,7 @@ use super::super::order::{Phase, Recipients};
 use super::super::question::Answer;
 use super::super::reply::{self, Reply};
 use super::super::service::Service;
+use super::super::xclient::Told;
 use super::{CloseReason, Message, Offence, Parked, Session, State};
 
 impl Session {
@@ -23,10 +24,10 @@ impl Session {
             self.challenge(service, challenge, out);
         } else if let Some(code) = refusal(parked, answer, out) {
             self.refused(parked);
-            if parked == Parked::Auth {
-                self.handle_auth_refused(service, code, out);
-            } else {
-                self.handle_refused(service, code, out);
+            match parked {
+                Parked::Auth => self.handle_auth_refused(service, code, out),
+                Parked::Xclient { .. } => self.turn_away(),
+                _ => self.handle_refused(service, code, out),
             }
             if parked == Parked::Rcpt && is_of_nobody(answer) {
                 self.handle_unknown_recipient(service, out);
@@ -49,6 +50,7 @@ impl Session {
                 // never the backend's: it may offer what we do not
                 out.extend_from_slice(service.hello(extended).as_bytes());
                 self.phase = Phase::Greeted;
+                self.told = Told::default();
                 return;
             }
             Parked::Mail { smtputf8 } => {
@@ -82,8 +84,8 @@ impl Session {
                 self.authenticated = true;
                 reply::AUTHENTICATED
             }
-            Parked::Xclient { login } => {
-                self.start_over(login);
+            Parked::Xclient { told } => {
+                self.start_over(told);
                 out.extend_from_slice(service.greeting().as_bytes());
                 return;
             }

@@ -181,7 +181,10 @@ impl Session {
             Ok(command) => self.handle_command(service, command, out),
             Err(refusal) => {
                 refusal.say(out);
-                self.handle_refused(service, refusal.code(), out);
+                match row.verb {
+                    Verb::Xclient => self.turn_away(),
+                    _ => self.handle_refused(service, refusal.code(), out),
+                }
                 None
             }
         }
@@ -236,7 +239,7 @@ impl Session {
             Command::StartTls => (Parked::StartTls, Question::StartTls),
             Command::Auth(auth) => (Parked::Auth, Question::Auth(auth)),
             Command::Xclient(xclient) => {
-                (Parked::Xclient { login: xclient.login.is_some() }, Question::Xclient(xclient))
+                (Parked::Xclient { told: self.told.and(&xclient) }, Question::Xclient(xclient))
             }
             Command::Rset if matches!(self.phase, Phase::Transaction { .. }) => {
                 (Parked::Reset, Question::Reset)

@@ -30,6 +30,7 @@ use super::order::Phase;
 use super::question::Question;
 use super::reply::{self, Reply};
 use super::service::Service;
+use super::xclient::Told;
 
 /// Why a session ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +55,8 @@ pub enum CloseReason {
     TooManyUnknownRecipients,
     /// It went on in the clear behind STARTTLS.
     TalkBeforeTls,
+    /// Its host could not say for whom it speaks, or that client may have no session.
+    TurnedAway,
     /// It took too long.
     TimedOut,
     /// We or the backend said 421.
@@ -146,7 +149,7 @@ enum Parked {
     StartTls,
     Auth,
     AuthCancelled,
-    Xclient { login: bool },
+    Xclient { told: Told },
 }
 
 /// What a line that is read says.
@@ -209,6 +212,8 @@ pub struct Session {
     auth_failures: u32,
     unknown_recipients: u32,
     authenticated: bool,
+    /// What XCLIENT has told since the client introduced itself last.
+    told: Told,
     offence: Option<Offence>,
     /// AUTH where it is not offered: so often since the last poll.
     auth_not_offered: u16,
@@ -229,6 +234,7 @@ impl Session {
             auth_failures: 0,
             unknown_recipients: 0,
             authenticated: false,
+            told: Told::default(),
             offence: None,
             auth_not_offered: 0,
             reached: BoundsReached::default(),
@@ -256,7 +262,7 @@ impl Session {
     /// (RFC 3207 section 4.2). `service` is what it is offered over TLS.
     pub fn handle_tls(&mut self, service: &Service, now: Instant) {
         if self.state == State::Tls {
-            self.start_over(false);
+            self.start_over(Told::default());
             self.await_command(service, now);
         }
     }
@@ -319,9 +325,16 @@ impl Session {
         self.offence.take()
     }
 
-    fn start_over(&mut self, authenticated: bool) {
+    fn start_over(&mut self, told: Told) {
         self.phase = Phase::Connected;
-        self.authenticated = authenticated;
+        self.authenticated = told.login;
+        self.told = told;
+    }
+
+    /// XCLIENT was refused. The session is still the host's: if the host heeds no refusal, what comes next is its client's,
+    /// and would be done as if the host said it.
+    fn turn_away(&mut self) {
+        self.state = State::Closed(CloseReason::TurnedAway);
     }
 
     fn await_command(&mut self, service: &Service, now: Instant) {

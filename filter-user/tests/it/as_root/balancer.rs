@@ -172,10 +172,12 @@ fn the_backend_is_told_who_the_client_is() {
     assert!(client.reply().starts_with("220 "));
     deliver_as(&mut client, "client.far.example");
 
-    // One connection of the host, one client after the other: what one was called does not stick to the next.
     let mut host = Dialogue::open(daemon.address);
     host.expect(&[("XCLIENT ADDR=198.51.100.8 HELO=told.far.example", "220")]);
     deliver_as(&mut host, "front.example");
+    // What one client was called does not stick to the next.
+    let mut host = Dialogue::open(daemon.address);
+    host.expect(&[("XCLIENT ADDR=198.51.100.8 HELO=other.far.example", "220")]);
     host.expect(&[("XCLIENT ADDR=198.51.100.9", "220")]);
     deliver_as(&mut host, "own.far.example");
 

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use super::Scene;
 
-fn swaks(scene: &Scene, recipient: &str, arguments: &[&str]) -> String {
+pub(super) fn swaks(scene: &Scene, recipient: &str, arguments: &[&str]) -> String {
     let output = Command::new("swaks")
         .args(["--server", "127.0.0.1", "--port", &scene.daemon.address.port().to_string()])
         .args(["--from", "a@far.example", "--to", recipient, "--quit-after", "RCPT"])

@@ -4,6 +4,7 @@
 use nix::sys::signal::Signal;
 
 use super::Scene;
+use super::behind_a_balancer::swaks;
 use super::s_client::{Client, look};
 use crate::authority::{Authority, Certified, Wanted};
 
@@ -116,4 +117,19 @@ fn what_a_host_has_shown_grants_its_clients_nothing() {
         ("RCPT TO:<someone@elsewhere.example>", "550 5.7.1"),
         ("QUIT", "221"),
     ]);
+}
+
+/// Nor where it shakes hands when it has named its client already.
+#[test]
+fn what_a_host_shows_behind_its_clients_name_grants_nothing_either() {
+    let (scene, clients) = scene("--xclient-from 127.0.0.1");
+    let good = clients.certify("good", &["gateway.example.org"]);
+    let (chain, key) = (good.chain.to_str().unwrap(), good.key.to_str().unwrap());
+    let showing = ["--tls", "--tls-cert", chain, "--tls-key", key];
+    let relay = |more: &[&str]| swaks(&scene, "someone@elsewhere.example", &[&showing, more].concat());
+    let own = relay(&[]);
+    assert!(own.contains("<~  250 2.1.5"), "{own}");
+    let clients = relay(&["--xclient-addr", "192.0.2.77", "--xclient-before-starttls"]);
+    assert!(clients.contains("<~* 550 5.7.1"), "{clients}");
+    scene.daemon.logged("192.0.2.77");
 }
