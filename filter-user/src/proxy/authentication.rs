@@ -159,6 +159,9 @@ impl Driver {
         let until = now.plus(worker.shared.settings.auth.authenticated_for);
         worker.shared.judge.register.authenticate(self.client.ip(), until, now);
         self.auth.get_or_insert_default().login = Some(login);
+        if let Some(delivery) = &mut self.delivery {
+            delivery.retire();
+        }
         self.grant_anew(worker);
     }
 }

@@ -189,6 +189,14 @@ impl Delivery {
         }
     }
 
+    /// More is known of the client, or it calls itself otherwise, which a backend is told when it is dialled: the next
+    /// message gets another connection. Not so where the client has authenticated on this one.
+    pub(super) fn retire(&mut self) {
+        if !self.authenticated {
+            self.quit();
+        }
+    }
+
     /// Takes leave of the backend and forgets what was begun there, but how much was dialled.
     fn leave(&mut self) {
         if let Some(backend) = self.backend.take() {

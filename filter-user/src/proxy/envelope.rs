@@ -47,6 +47,12 @@ impl Envelope {
         self.clear();
     }
 
+    /// Whether the client has introduced itself so already.
+    #[must_use]
+    pub(super) fn is_introduced_as(&self, hello: &Hello<'_>) -> bool {
+        (self.helo.as_str(), self.extended) == (hello.name, hello.extended)
+    }
+
     /// Forgets the transaction, not the introduction.
     pub(super) fn clear(&mut self) {
         self.sender.clear();

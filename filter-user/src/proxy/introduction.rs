@@ -71,6 +71,9 @@ impl Driver {
             name: said.and_then(|said| said.helo.as_deref()).unwrap_or(hello.name),
         };
         let envelope = self.envelope.get_or_insert_with(|| worker.envelope());
+        if let Some(delivery) = self.delivery.as_mut().filter(|_| !envelope.is_introduced_as(&hello)) {
+            delivery.retire();
+        }
         envelope.introduce(&hello);
     }
 

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use bench::sink::SinkBehaviour;
 use nix::sys::signal::Signal;
 
 use super::base64;
+use crate::backend_faults::sink;
 use crate::daemon::{Daemon, eventually, file, free_port, metric, relaygate};
 use crate::dialogue::Dialogue;
 
@@ -247,4 +249,50 @@ fn who_has_an_account_cannot_guess_at_others_for_ever() {
     guesser.expect(&[(&plain("other", "guess"), "454 4.7.0"), (&plain("user", "secret"), "454 4.7.0")]);
     // Its host is authenticated all the same: it is served.
     greeted(&daemon).expect(&[("NOOP", "250")]);
+}
+
+/// A connection to the backend is kept from one message to the next, and says who the client is when it begins.
+#[test]
+fn the_backend_is_told_of_a_login_and_of_a_name_that_came_later() {
+    let mut behaviour = SinkBehaviour::keeping();
+    behaviour.xclient.push("LOGIN".to_owned());
+    let (backend, counts) = sink(behaviour);
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = Daemon::start(&format!(
+        "--backend {backend} --local-domain example.test --auth file:{} --auth-without-tls 127.0.0.0/8",
+        passwords(folder.path()).display()
+    ));
+    let mut dialogue = Dialogue::open(daemon.address);
+    let deliver = |dialogue: &mut Dialogue| {
+        dialogue.expect(&[
+            ("MAIL FROM:<user@example.test>", "250"),
+            ("RCPT TO:<user@example.test>", "250"),
+            ("DATA", "354"),
+            ("Subject: hello\r\n\r\nhello\r\n.", "250"),
+        ]);
+    };
+    dialogue.expect(&[("HELO one.example", "250")]);
+    deliver(&mut dialogue);
+    dialogue.expect(&[("EHLO one.example", "250")]);
+    deliver(&mut dialogue);
+    dialogue.expect(&[("EHLO two.example", "250")]);
+    deliver(&mut dialogue);
+    dialogue.expect(&[("EHLO two.example", "250"), (&plain("user", "secret"), "235 2.7.0")]);
+    deliver(&mut dialogue);
+    deliver(&mut dialogue);
+    let told: Vec<_> = counts
+        .kept()
+        .iter()
+        .map(|message| ["PROTO", "HELO", "LOGIN"].map(|name| message.xclient.get(name).cloned()))
+        .collect();
+    let as_told = |words: [&str; 3]| words.map(|word| (!word.is_empty()).then(|| word.to_owned()));
+    let expected = [
+        ["SMTP", "one.example", ""],
+        ["ESMTP", "one.example", ""],
+        ["ESMTP", "two.example", ""],
+        ["ESMTP", "two.example", "user"],
+        ["ESMTP", "two.example", "user"],
+    ];
+    assert_eq!(told, expected.map(as_told));
+    assert_eq!(counts.sessions(), 5, "the daemon's own look, and a connection for each that it was told of");
 }
