@@ -38,13 +38,14 @@ pub(super) async fn go(worker: Rc<Worker>, place: usize, here: Here, pending: Pe
     worker.one_less_away();
 }
 
-fn come_back(worker: &Worker, place: usize, driver: Driver, stream: TcpStream, end: Option<End>) {
+fn come_back(worker: &Worker, place: usize, mut driver: Driver, stream: TcpStream, end: Option<End>) {
     let mut sessions = worker.sessions.borrow_mut();
     if let Some(end) = end {
         driver.close(worker, &stream, end);
         sessions.end_away(place);
         return;
     }
+    driver.give_up_room();
     // What came while nobody listened is told of once more.
     let socket =
         stream.into_std().and_then(|socket| worker.poller.tell_again(&socket, place).map(|()| socket));
@@ -217,6 +218,15 @@ impl Driver {
     /// Gives the session its answer; the reply waits for the rest of its batch.
     pub(super) fn tell(&mut self, answer: Answer<'_>) {
         self.session.handle_answer(&self.service, answer, &mut self.replies, Instant::now());
+    }
+
+    /// An idle session keeps no room that is empty. Where something is left it stays: to move it would leave a copy behind.
+    fn give_up_room(&mut self) {
+        for buffer in [&mut self.replies, &mut self.held] {
+            if buffer.is_empty() {
+                *buffer = Vec::new();
+            }
+        }
     }
 
     /// Takes leave of the backend: it knows the client as another.

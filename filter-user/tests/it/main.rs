@@ -17,6 +17,7 @@ mod dovecot;
 mod failover;
 mod guessing;
 mod haproxy;
+mod idle_sessions;
 mod listeners;
 mod metrics;
 mod netns;
