@@ -71,6 +71,9 @@ impl Session {
                     }
                     Line::Partial => return Handled { consumed, next: Next::Read },
                     Line::TooLong if foreign::is_line(rest) => self.handle_foreign(out),
+                    Line::TooLong if service.offered.xclient && is_xclient(rest) => {
+                        self.handle_long_xclient(out)
+                    }
                     Line::TooLong => self.state = State::LineEnd { of: LineOf::Command, swallowed: 0 },
                     Line::BareNewline(text) if foreign::is_line(text) => self.handle_foreign(out),
                     Line::BareNewline(_) => self.handle_bare_newline(out),
@@ -82,6 +85,13 @@ impl Session {
     fn handle_foreign(&mut self, out: &mut Vec<u8>) {
         reply::NOT_SMTP.say(out);
         self.close_offended(CloseReason::NotSmtp, Offence::NotSmtp);
+    }
+
+    /// How long it is may be the client's doing, by its name.
+    fn handle_long_xclient(&mut self, out: &mut Vec<u8>) {
+        self.note_long_line(LineOf::Command);
+        reply::LINE_TOO_LONG.say(out);
+        self.turn_away();
     }
 
     fn handle_bare_newline(&mut self, out: &mut Vec<u8>) {
@@ -272,4 +282,8 @@ impl Session {
             _ => 0,
         }
     }
+}
+
+fn is_xclient(line: &[u8]) -> bool {
+    Row::of(line).is_some_and(|(row, _)| row.verb == Verb::Xclient)
 }
