@@ -21,6 +21,8 @@ pub mod config;
 #[cfg(feature = "daemon")]
 pub mod control;
 #[cfg(feature = "daemon")]
+pub mod delegation;
+#[cfg(feature = "daemon")]
 pub mod judge;
 #[cfg(feature = "daemon")]
 pub mod kernel;

@@ -11,7 +11,7 @@ use crate::tree::{self, TextFile};
 const CORE: [&str; 4] = ["address", "peers", "policy", "smtp"];
 
 /// What each module of filter-user may import of ours; what is not listed, it may not.
-const MAY_IMPORT: [(&str, &[&str]); 14] = [
+const MAY_IMPORT: [(&str, &[&str]); 15] = [
     ("address", &[]),
     ("smtp", &["address"]),
     ("policy", &["address"]),
@@ -22,7 +22,8 @@ const MAY_IMPORT: [(&str, &[&str]); 14] = [
     ("fleet", &["peers", "config", "telemetry", "filter_common"]),
     ("lookup", &["address", "policy", "config", "telemetry"]),
     ("auth", &["address", "policy", "config", "telemetry"]),
-    ("judge", &["address", "smtp", "policy", "peers", "lookup", "config", "telemetry"]),
+    ("judge", &["address", "smtp", "policy", "peers", "lookup", "config", "telemetry", "filter_common"]),
+    ("delegation", &["address", "smtp", "policy", "peers", "judge", "config", "telemetry", "filter_common"]),
     (
         "proxy",
         &[
@@ -52,6 +53,7 @@ const MAY_IMPORT: [(&str, &[&str]); 14] = [
             "fleet",
             "lookup",
             "judge",
+            "delegation",
             "auth",
             "proxy",
             "control",

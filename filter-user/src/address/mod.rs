@@ -6,6 +6,7 @@ pub mod disguise;
 mod domain;
 mod path;
 mod path_error;
+pub mod quoted;
 
 pub use case::fold_case;
 pub use path_error::PathError;

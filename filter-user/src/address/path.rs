@@ -161,7 +161,7 @@ fn dot_string(text: &str) -> Result<usize, PathError> {
 }
 
 /// RFC 5322 section 3.2.3; and the octets of UTF-8, which came this far only if SMTPUTF8 was given.
-fn is_atext(b: u8) -> bool {
+pub(super) fn is_atext(b: u8) -> bool {
     b.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&b) || b >= 0x80
 }
 

@@ -1,6 +1,5 @@
 //! Chooses the home of sanctions: the kernel where it can be had, else this process alone; and says which and why.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use filter_common::{Rate, Timestamp};
@@ -35,8 +34,8 @@ pub(super) enum Enforcement {
 }
 
 impl Enforcement {
-    /// The kernel if an interface was given and it can be had there.
-    pub(super) fn start(config: &Config, addresses: &[SocketAddr]) -> Self {
+    /// The kernel if an interface was given and it can be had there, for these ports.
+    pub(super) fn start(config: &Config, ports: &[u16]) -> Self {
         let local = || LocalEnforcer::new(config.limit_rate, config.max_peers);
         if config.interfaces.is_empty() {
             let reason = "no interface is set";
@@ -47,7 +46,7 @@ impl Enforcement {
             );
             return Self::Process { local: Arc::new(local()), reason: reason.to_owned() };
         }
-        let mut ports: Vec<_> = addresses.iter().map(SocketAddr::port).collect();
+        let mut ports = ports.to_vec();
         ports.sort_unstable();
         ports.dedup();
         let settings = KernelSettings {

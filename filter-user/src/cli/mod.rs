@@ -9,8 +9,10 @@ mod destinations;
 mod enforcement;
 pub mod exit_codes;
 pub mod explain;
+mod house;
 pub mod pages;
 pub mod passwd;
+pub mod policy;
 mod reload;
 pub mod run;
 mod sink;
@@ -30,6 +32,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Exi
     let matches = command().try_get_matches_from(arguments)?;
     match matches.subcommand() {
         Some(("run", matches)) => run::run(matches),
+        Some(("policy", matches)) => policy::run(matches),
         Some(("check", matches)) => check::run(matches),
         Some(("explain", matches)) => explain::run(matches),
         Some(("status", matches)) => status::run(matches),
@@ -55,6 +58,9 @@ pub fn command() -> Command {
         .disable_help_subcommand(true)
         .max_term_width(110)
         .subcommand(with_settings(Command::new("run").about("Runs the filter until it is told to stop (SIGTERM)")))
+        .subcommand(with_settings(
+            Command::new("policy").about("Answers a Postfix that faces the clients itself, until it is told to stop"),
+        ))
         .subcommand(with_settings(
             Command::new("check").about("Says what would run with these settings, or what is wrong with them"),
         ))

@@ -27,7 +27,8 @@ pub(super) fn reload(shared: &Shared) {
     }
 }
 
-fn reload_directories(directories: &Directories, metrics: &Metrics) {
+/// Reads the mailbox files again, and forgets what remote directories have said.
+pub(super) fn reload_directories(directories: &Directories, metrics: &Metrics) {
     let errors = directories.reload();
     let count = directories.len();
     let outcome = if errors.is_empty() { Outcome::Ok } else { Outcome::Failed };

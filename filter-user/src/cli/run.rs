@@ -8,28 +8,21 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::ArgMatches;
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::signal::unix::SignalKind;
 
 use super::control::Desk;
-use super::core_dumps;
-use super::descriptors;
 use super::destinations;
+use super::enforcement::Enforcement;
+use super::house::{House, on, policy_listeners, prepare};
 use super::reload::reload;
-use super::{
-    check::{check_interface, warnings},
-    enforcement::Enforcement,
-};
 use crate::auth::Authenticator;
-use crate::config::{Config, Effective};
-use crate::control::{ControlSocket, metrics_page};
+use crate::config::{Config, ConfigError, Effective};
+use crate::control::ControlSocket;
+use crate::delegation::PolicyListener;
 use crate::judge::Judge;
-use crate::lookup::Directories;
-use crate::proxy::{Listening, OwnListeners, ProxySettings, ServerTls, Shared, Workers, boot_now};
-use crate::telemetry::{Metrics, field, log};
+use crate::proxy::{Listening, OwnListeners, ProxySettings, ServerTls, Shared, Workers};
+use crate::telemetry::{Metrics, field};
 
-/// How often the kernel's maps are swept and the gauges set.
-const HOUSEKEEPING: Duration = Duration::from_secs(1);
 /// How long the start waits for backends to say what they can do.
 const FIRST_PROBE: Duration = Duration::from_secs(1);
 
@@ -40,38 +33,27 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
 }
 
 fn serve(mut config: Config, settings: Vec<Effective>) -> anyhow::Result<ExitCode> {
-    log::start(&config.log_level, config.log_json)?;
-    descriptors::raise();
-    if config.auth.is_offered() {
-        core_dumps::forbid();
+    if config.backend.hosts.is_empty() {
+        return Err(ConfigError::NoBackend.into());
     }
-    for interface in &config.interfaces {
-        check_interface(interface)?;
-    }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start a runtime")?;
-    if let Some(address) = config.metrics_listen {
-        metrics_page::serve(address)?;
-    }
-    let directories = Arc::new(Directories::open(&config, runtime.handle())?);
     let tls = ServerTls::load(&config.tls)?.map(Arc::new);
-    for warning in warnings(&config, &directories, tls.as_deref()) {
-        tracing::warn!("{warning}");
-    }
+    let (runtime, directories) = prepare(&config, tls.as_deref())?;
+    let policy_listeners = policy_listeners(&config)?;
     let listening = Listening::bind(&config.listen, config.workers)?;
     let addresses = listening.addresses().to_vec();
     config.set_bound(&addresses);
-    let enforcement = Enforcement::start(&config, &addresses);
+    let ports: Vec<u16> = addresses.iter().map(SocketAddr::port).collect();
+    let enforcement = Enforcement::start(&config, &ports);
     let own_listeners = OwnListeners::new(&addresses, &config.own_addresses);
     destinations::check(&config, &own_listeners, &runtime)?;
     let destinations = destinations::build(&config, runtime.handle())?;
     let proxy_settings = ProxySettings::new(&config, destinations, own_listeners, tls);
     let judge = Arc::new(Judge::new(&config, directories, enforcement.enforcer()));
     let authenticator = Authenticator::start(&config.auth, runtime.handle())?;
-    let shared = Arc::new(Shared::new(&config, proxy_settings, judge, authenticator));
+    let shared = Arc::new(Shared::new(&config, proxy_settings, Arc::clone(&judge), authenticator));
     let probe_interval = config.backend.probe_interval;
+    let sanctions = enforcement.status();
+    let house = House::new(&config, judge, enforcement);
     if let Some(control) = config.control.clone() {
         let _within = runtime.enter();
         let socket = ControlSocket::bind(&control.path, control.mode)?;
@@ -79,14 +61,14 @@ fn serve(mut config: Config, settings: Vec<Effective>) -> anyhow::Result<ExitCod
             config,
             settings,
             addresses: addresses.clone(),
-            sanctions: enforcement.status(),
+            sanctions,
             shared: Arc::clone(&shared),
             started: Instant::now(),
         };
         runtime.spawn(socket.serve(Arc::new(desk)));
     }
-    let daemon = Daemon { shared, enforcement, metrics: Metrics::new(), probe_interval };
-    let ended = runtime.block_on(daemon.run(listening, &addresses));
+    let daemon = Daemon { shared, house, probe_interval };
+    let ended = runtime.block_on(daemon.run(listening, policy_listeners, &addresses));
     // Who asks twice to stop does not wait for what the first time was waited for.
     runtime.shutdown_background();
     ended
@@ -95,19 +77,22 @@ fn serve(mut config: Config, settings: Vec<Effective>) -> anyhow::Result<ExitCod
 /// What the main thread looks after while the workers serve.
 struct Daemon {
     shared: Arc<Shared>,
-    enforcement: Enforcement,
-    metrics: Metrics,
+    house: House,
     probe_interval: Duration,
 }
 
 impl Daemon {
-    async fn run(mut self, listening: Listening, addresses: &[SocketAddr]) -> anyhow::Result<ExitCode> {
+    async fn run(
+        mut self,
+        listening: Listening,
+        policy_listeners: Vec<PolicyListener>,
+        addresses: &[SocketAddr],
+    ) -> anyhow::Result<ExitCode> {
         let mut terminate = on(SignalKind::terminate())?;
         let mut interrupt = on(SignalKind::interrupt())?;
         let mut hangup = on(SignalKind::hangup())?;
-        self.metrics.mailboxes.set(self.shared.judge.directories.len() as f64);
         if let Some(tls) = &self.shared.settings.tls {
-            self.metrics.tls_first_end.set(tls.first_end() as f64);
+            Metrics::new().tls_first_end.set(tls.first_end() as f64);
         }
 
         // What is known before the first client comes is offered to it; a backend that is away keeps nobody waiting.
@@ -120,13 +105,10 @@ impl Daemon {
         tokio::spawn(Arc::clone(destinations).keep_probing(Arc::clone(backend), self.probe_interval));
         let mut workers =
             Workers::start(Arc::clone(&self.shared), listening).context("cannot start the workers")?;
+        self.house.open(policy_listeners);
         announce(addresses)?;
-        if let Some(events) = self.enforcement.events() {
-            tokio::spawn(events);
-        }
 
-        let mut housekeeping = interval(HOUSEKEEPING);
-        housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut hours = House::hours();
         loop {
             tokio::select! {
                 _ = terminate.recv() => break,
@@ -136,8 +118,8 @@ impl Daemon {
                     // Reading takes its time, and nobody waits for it.
                     drop(tokio::task::spawn_blocking(move || reload(&shared)));
                 }
-                _ = housekeeping.tick() => {
-                    self.keep_house();
+                _ = hours.tick() => {
+                    self.house.keep();
                     if let Some(error) = workers.death() {
                         return Err(error).context("a worker has died, and the daemon ends with it");
                     }
@@ -156,20 +138,10 @@ impl Daemon {
         }
         Ok(ExitCode::SUCCESS)
     }
-
-    fn keep_house(&self) {
-        self.enforcement.keep_house(&self.metrics, boot_now());
-        self.metrics.peers.set(self.shared.judge.register.len() as f64);
-        self.metrics.peers_forgotten.absolute(self.shared.judge.register.forgotten());
-    }
-}
-
-fn on(kind: SignalKind) -> anyhow::Result<Signal> {
-    signal(kind).context("cannot listen for signals")
 }
 
 /// The one line on standard output: who started us may connect now.
-fn announce(addresses: &[SocketAddr]) -> anyhow::Result<()> {
+pub(super) fn announce(addresses: &[impl ToString]) -> anyhow::Result<()> {
     let list: Vec<_> = addresses.iter().map(ToString::to_string).collect();
     let mut out = std::io::stdout().lock();
     writeln!(out, "listening on {}", list.join(", ")).and_then(|()| out.flush()).context("cannot print")

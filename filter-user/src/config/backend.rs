@@ -37,7 +37,7 @@ pub enum ClientAddress {
 /// The mail servers behind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BackendSettings {
-    /// Never empty; the first that is up is used. `--backend`
+    /// Empty only where `relaygate policy` alone can run; the first that is up is used. `--backend`
     pub hosts: Vec<BackendAddress>,
     /// How they learn the client's address. `--backend-client-address`
     pub client_address: ClientAddress,
@@ -54,7 +54,8 @@ pub struct BackendSettings {
 impl BackendSettings {
     pub(super) fn read(given: &Given) -> Result<Self, ConfigError> {
         let hosts = given.all(&s::BACKEND)?;
-        if hosts.is_empty() {
+        // Who only answers Postfix has none.
+        if hosts.is_empty() && given.all(&s::POLICY_LISTEN)?.is_empty() {
             return Err(ConfigError::NoBackend);
         }
         if let Some(twice) = hosts.iter().enumerate().find(|(at, host)| hosts[..*at].contains(host)) {

@@ -10,6 +10,7 @@ use super::auth::AuthSettings;
 use super::backend::BackendSettings;
 use super::clients::{Listen, Profile, TrueAddress, internal_addresses};
 use super::control::ControlSettings;
+use super::delegation::DelegationSettings;
 use super::directories::DirectorySettings;
 use super::relaying::RelaySettings;
 use super::routing::Routing;
@@ -47,6 +48,8 @@ pub struct Config {
     pub local_domains: Vec<String>,
     /// Where mail to other domains goes.
     pub routing: Routing,
+    /// Where Postfix asks.
+    pub delegation: DelegationSettings,
     /// Who the local recipients are.
     pub directories: DirectorySettings,
     /// Who is asked for mail hosts, in place of the system's servers. `--dns-server`
@@ -213,6 +216,7 @@ impl Config {
         if ours.is_empty() {
             warn("no local-domain is set: only mail to postmaster is routed, all other is relayed or prohibited".to_owned());
         }
+        self.delegation.warnings().into_iter().for_each(&mut warn);
         self.directories.warnings(&ours).into_iter().for_each(&mut warn);
         let reroute = self.relaying.reroute;
         self.routing.warnings(&self.local_domains, reroute).into_iter().for_each(&mut warn);

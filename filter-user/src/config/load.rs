@@ -13,6 +13,7 @@ use super::auth::AuthSettings;
 use super::backend::BackendSettings;
 use super::checked::Config;
 use super::clients::{Listen, TrueAddress};
+use super::delegation::DelegationSettings;
 use super::directories::DirectorySettings;
 use super::error::{ConfigError, Contradiction};
 use super::given::{Effective, Given};
@@ -66,13 +67,14 @@ impl Config {
         if listen.is_empty() {
             return Err(ConfigError::NoListen);
         }
+        let delegation = DelegationSettings::read(given)?;
         more_than(given, &s::STRIKES_TO_BLOCK, &s::STRIKES_TO_LIMIT)?;
         at_least(given, &s::BLOCK_MAX, &s::BLOCK_FOR)?;
         let (events, period) = given.value(&s::LIMIT_RATE)?;
         let weight = |setting| number(given, setting);
         Ok(Self {
             hostname: given.one(&s::HOSTNAME)?.unwrap_or_else(system_hostname),
-            own_addresses: own_addresses(&listen),
+            own_addresses: own_addresses(&listen, !delegation.listen.is_empty()),
             tls: TlsSettings::read(given, &listen)?,
             listen,
             true_address: TrueAddress::read(given)?,
@@ -83,6 +85,7 @@ impl Config {
             backend,
             backend_tls: BackendTls::read(given)?,
             local_domains: given.all(&s::LOCAL_DOMAIN)?,
+            delegation,
             directories: DirectorySettings::read(given)?,
             routing: Routing::new(given.all(&s::ROUTE)?),
             dns_servers: given.all(&s::DNS_SERVER)?,
@@ -226,11 +229,12 @@ fn system_hostname() -> String {
     DomainName.parse(&system.nodename().to_string_lossy()).unwrap_or_else(|| "localhost".to_owned())
 }
 
-/// The addresses that clients may know this host by: where it listens, and where it listens everywhere, all it has.
-fn own_addresses(listen: &[Listen]) -> Vec<IpAddr> {
+/// The addresses that clients may know this host by: where it listens; and where it listens everywhere, or Postfix does in
+/// its place, all it has.
+fn own_addresses(listen: &[Listen], everywhere: bool) -> Vec<IpAddr> {
     let mut addresses: Vec<IpAddr> =
         listen.iter().map(|listen| listen.address.ip()).filter(|address| !address.is_unspecified()).collect();
-    if addresses.len() < listen.len() {
+    if everywhere || addresses.len() < listen.len() {
         let interfaces = nix::ifaddrs::getifaddrs().into_iter().flatten();
         addresses.extend(interfaces.filter_map(|interface| {
             let address = interface.address?;

@@ -5,6 +5,7 @@ pub mod backend;
 pub mod checked;
 pub mod clients;
 mod control;
+pub mod delegation;
 pub mod directories;
 pub mod error;
 pub mod given;
@@ -24,6 +25,7 @@ pub use backend::{BackendAddress, BackendSettings, ClientAddress};
 pub use checked::Config;
 pub use clients::{Listen, ListenTls, Profile, TrueAddress};
 pub use control::ControlSettings;
+pub use delegation::DelegationSettings;
 pub use directories::{
     DirectoryItem, DirectorySettings, DirectorySource, LdapSource, RemoteServer, RemoteSource, Template,
 };

@@ -1,6 +1,9 @@
 //! Puts a recipient before the policy and the directories, and says what that means for who asked: pass, or which reply
 //! and which strike. The rules themselves are the policy's; who asks, a session or a mail server, is not known here.
 
+mod clock;
+mod docket;
+
 use std::sync::Arc;
 
 use crate::address::ForwardPath;
@@ -12,6 +15,8 @@ use crate::policy::{
     AnswerId, BackendId, Decision, DirectoryAnswer, Facts, Grant, Placement, Policy, Prohibition, RouteId,
 };
 use crate::smtp::{Reply, reply};
+pub use clock::boot_now;
+pub use docket::{Docket, Whose};
 
 /// Who judges, and remembers the guilty: one for all who ask.
 #[derive(Debug)]

@@ -148,7 +148,7 @@ fn is_quoted_string(local_part: &str) -> bool {
 }
 
 /// RFC 5321 `Dot-string`, with RFC 6531's characters.
-pub(super) fn is_dot_string(local_part: &str) -> bool {
+fn is_dot_string(local_part: &str) -> bool {
     let atext = |character: char| match u8::try_from(character) {
         Ok(octet) if octet.is_ascii() => ATEXT[usize::from(octet)],
         _ => !character.is_control() && !character.is_whitespace(),

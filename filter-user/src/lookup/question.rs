@@ -2,7 +2,7 @@
 //! twice is answered the same. Borrows nothing, because an answer takes time.
 
 use super::key::Key;
-use super::mailbox_line::is_dot_string;
+use crate::address::quoted::quoted;
 use crate::address::{Domain, Mailbox};
 use crate::policy::domain_set::canonical;
 
@@ -29,25 +29,11 @@ impl Question {
     }
 
     fn of(key: &Key, domain: &str) -> Option<Self> {
-        Some(Self { local_part: quoted(key.local_part()), domain: canonical(domain)?.into_owned() })
+        Some(Self {
+            local_part: quoted(key.local_part()).into_owned(),
+            domain: canonical(domain)?.into_owned(),
+        })
     }
-}
-
-/// As it is written in an address (RFC 5321 section 4.1.2).
-fn quoted(local_part: &str) -> String {
-    if is_dot_string(local_part) {
-        return local_part.to_owned();
-    }
-    let mut quoted = String::with_capacity(local_part.len() + 2);
-    quoted.push('"');
-    for character in local_part.chars() {
-        if character == '"' || character == '\\' {
-            quoted.push('\\');
-        }
-        quoted.push(character);
-    }
-    quoted.push('"');
-    quoted
 }
 
 #[cfg(test)]

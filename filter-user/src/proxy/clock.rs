@@ -1,18 +1,11 @@
-//! The clocks: the one that userspace and the kernel program share, and what a worker takes for now.
+//! What a worker takes for now, by both clocks: its own, and the one that sanctions count in.
 
 use std::cell::Cell;
 use std::time::Instant;
 
 use filter_common::Timestamp;
-use rustix::time::{ClockId, clock_gettime};
 
-/// Now, in nanoseconds since boot (CLOCK_BOOTTIME).
-#[must_use]
-pub fn boot_now() -> Timestamp {
-    let now = clock_gettime(ClockId::Boottime);
-    // The time since boot is never negative, and 64 bits of nanoseconds last for 584 years.
-    Timestamp(now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs())
-}
+use crate::judge::boot_now;
 
 /// When the events that are being handled came, by both clocks: read once for all of them.
 #[derive(Clone, Debug)]

@@ -14,10 +14,10 @@ use super::handshake::SessionTls;
 use super::introduction::Introduction;
 use super::listener::reset_at_close;
 use super::offer::Kind;
-use super::report::Whose;
 use super::seat::Seat;
 use super::wire::ReadNow;
 use super::worker::{Listener, Worker};
+use crate::judge::Whose;
 use crate::policy::Facts;
 use crate::smtp::{CloseReason, Service, Session};
 

@@ -5,11 +5,12 @@ use std::io;
 use std::time::Instant;
 
 use super::driver::{Driver, End};
-use super::report::{Report, Whose};
+use super::report::Report;
 use super::tls::{Established, Progress, Tls};
 use super::turn::{Pending, Turn};
 use super::wire::ReadNow;
 use super::worker::Worker;
+use crate::judge::Whose;
 use crate::policy::ClientCertificate;
 use crate::smtp::TlsOffer;
 use crate::telemetry::field;

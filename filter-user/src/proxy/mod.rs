@@ -40,7 +40,6 @@ mod workers;
 
 pub use backend::BackendSettings;
 pub use backend_error::BackendError;
-pub use clock::boot_now;
 pub use destination::{
     Credentials, CredentialsError, DestinationHosts, DestinationSettings, Destinations, MailExchangeError,
     MailExchanges,

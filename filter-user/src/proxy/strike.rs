@@ -3,8 +3,8 @@
 
 use filter_common::Sanction;
 
-use super::report::Whose;
 use super::worker::Worker;
+use crate::judge::Whose;
 use crate::peers::Strike;
 use crate::smtp::Offence;
 

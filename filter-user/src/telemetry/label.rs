@@ -311,6 +311,24 @@ label! {
 }
 
 label! {
+    /// What Postfix was told.
+    PolicyOutcome {
+        /// Nothing against it.
+        Passed = "passed",
+        /// It may be relayed.
+        Permitted = "permitted",
+        /// No.
+        Refused = "refused",
+        /// No, and to hang up.
+        HungUp = "hung_up",
+        /// Not now.
+        TryLater = "try_later",
+        /// The request made no sense.
+        Malformed = "malformed",
+    }
+}
+
+label! {
     /// How something went.
     Outcome {
         /// Well.

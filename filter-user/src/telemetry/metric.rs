@@ -2,8 +2,8 @@
 
 use super::label::{
     AuthMechanism, AuthOutcome, BackendFailure, Bound, CachedAnswer, DirectoryKind, HandshakeOutcome,
-    HeaderRefusal, Label, MessageOutcome, Outcome, RecipientOutcome, RemoteAnswer, SanctionKind, SessionEnd,
-    SessionRefusal, StrikeKind, TimeoutKind, TlsVersion,
+    HeaderRefusal, Label, MessageOutcome, Outcome, PolicyOutcome, RecipientOutcome, RemoteAnswer,
+    SanctionKind, SessionEnd, SessionRefusal, StrikeKind, TimeoutKind, TlsVersion,
 };
 
 /// How a metric moves.
@@ -146,6 +146,8 @@ metrics! {
     TLS_RELOADS = counter_by::<Outcome>("relaygate_tls_reloads_total", "outcome", "Times that the certificates were read again");
     TLS_FIRST_END = gauge("relaygate_tls_certificate_not_after_seconds",
         "When the first certificate in force expires, in seconds of Unix time");
+    POLICY_REQUESTS = counter_by::<PolicyOutcome>("relaygate_policy_requests_total", "outcome",
+        "Requests of Postfix that were answered");
     REFUSALS_SUMMED = counter("relaygate_refusals_summed_total", "Refusals that were logged in a summary only");
     KERNEL_PACKETS = Metric {
         name: "relaygate_kernel_packets_total",

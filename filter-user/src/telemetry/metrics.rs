@@ -9,8 +9,8 @@ use ::metrics::Counter;
 
 use super::label::{
     AuthMechanism, AuthOutcome, BackendFailure, Bound, CachedAnswer, DirectoryKind, HandshakeOutcome,
-    HeaderRefusal, Label, MessageOutcome, Outcome, RecipientOutcome, RemoteAnswer, SanctionKind, SessionEnd,
-    SessionRefusal, StrikeKind, TimeoutKind, TlsVersion,
+    HeaderRefusal, Label, MessageOutcome, Outcome, PolicyOutcome, RecipientOutcome, RemoteAnswer,
+    SanctionKind, SessionEnd, SessionRefusal, StrikeKind, TimeoutKind, TlsVersion,
 };
 use super::metric::{self, LabelNames, Metric};
 
@@ -136,6 +136,8 @@ pub struct Metrics {
     pub tls_reloads: CounterBy<Outcome>,
     /// See [`metric::TLS_FIRST_END`].
     pub tls_first_end: Gauge,
+    /// See [`metric::POLICY_REQUESTS`].
+    pub policy_requests: CounterBy<PolicyOutcome>,
     /// See [`metric::REFUSALS_SUMMED`].
     pub refusals_summed: Counter,
     /// See [`metric::KERNEL_NOT_HELD`].
@@ -185,6 +187,7 @@ impl Metrics {
             tls_resumed: counter(&metric::TLS_RESUMED),
             tls_reloads: CounterBy::new(&metric::TLS_RELOADS),
             tls_first_end: gauge(&metric::TLS_FIRST_END),
+            policy_requests: CounterBy::new(&metric::POLICY_REQUESTS),
             refusals_summed: counter(&metric::REFUSALS_SUMMED),
             kernel_not_held: counter(&metric::KERNEL_NOT_HELD),
             kernel_runs: counter(&metric::KERNEL_RUNS),

@@ -81,12 +81,23 @@ impl Daemon {
         Self::start_command(command, &["127.0.0.1:0"], flags)
     }
 
+    /// Starts `relaygate policy`, which answers Postfix there.
+    pub(crate) fn start_policy(at: SocketAddr, flags: &str) -> Self {
+        let mut command = relaygate();
+        command.args(["policy", "--policy-listen", &format!("inet:{at}")]);
+        Self::start_prepared(command, flags)
+    }
+
     fn start_command(mut command: Command, listen: &[&str], flags: &str) -> Self {
+        command.arg("run").args(listen.iter().flat_map(|listen| ["--listen", listen]));
+        Self::start_prepared(command, flags)
+    }
+
+    fn start_prepared(mut command: Command, flags: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("log");
         let mut child = command
-            .args(["run", "--log-format", "json"])
-            .args(listen.iter().flat_map(|listen| ["--listen", listen]))
+            .args(["--log-format", "json"])
             .args(flags.split_whitespace())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -99,7 +110,8 @@ impl Daemon {
             let _ = child.kill();
             panic!("relaygate did not start: {line:?}\n{}", std::fs::read_to_string(&log).unwrap());
         };
-        let addresses: Vec<SocketAddr> = list.split(", ").map(|address| address.parse().unwrap()).collect();
+        let addresses: Vec<SocketAddr> =
+            list.split(", ").map(|address| address.trim_start_matches("inet:").parse().unwrap()).collect();
         Self { address: addresses[0], addresses, child, log, _folder: folder }
     }
 

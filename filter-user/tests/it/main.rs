@@ -10,6 +10,7 @@ mod configs;
 mod control;
 mod daemon;
 mod decisions;
+mod delegation;
 mod demo;
 mod dialogue;
 mod directories;

@@ -122,6 +122,11 @@ impl Postfix {
         Self::start(&format!("{PROPER}default_transport = smtp:[{}]:{}\n{settings}", next.ip(), next.port()))
     }
 
+    /// The same, with these settings too.
+    pub(crate) fn facing(address: SocketAddr, settings: &str) -> Self {
+        Self::start_at(address, &format!("{PROPER}{settings}"), "")
+    }
+
     fn start(settings: &str) -> Self {
         Self::start_with_services(settings, "")
     }

@@ -19,7 +19,7 @@ pub use control::ControlPath;
 pub use directory::{Delimiters, Directory};
 pub use item::Item;
 pub use listener::Listener;
-pub use place::{Backend, DomainName, Endpoint, Network};
+pub use place::{Backend, DomainName, Endpoint, Network, PolicySocket};
 pub use quantity::{Count, Octets, PerTime, Time};
 pub(super) use relaying::sender_login;
 pub use relaying::{LocalAddress, LoginSenders, RelayNetwork};

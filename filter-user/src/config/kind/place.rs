@@ -6,6 +6,7 @@ use ipnet::{IpNet, Ipv4Net};
 
 use super::Kind;
 use crate::config::BackendAddress;
+use crate::config::stream_address::StreamAddress;
 
 /// An address to listen at.
 #[derive(Debug)]
@@ -24,6 +25,30 @@ impl Kind for Endpoint {
 
     fn expected(&self) -> String {
         "an IP address and a port, such as 127.0.0.1:2525 or [::]:25".to_owned()
+    }
+}
+
+/// Where Postfix is to ask: a socket in the file system, or an address and port of this host.
+#[derive(Debug)]
+pub struct PolicySocket;
+
+impl Kind for PolicySocket {
+    type Value = StreamAddress;
+
+    fn parse(&self, text: &str) -> Option<StreamAddress> {
+        let address = StreamAddress::parse(text)?;
+        match &address {
+            StreamAddress::Inet { host, .. } => host.parse::<IpAddr>().is_ok().then_some(address),
+            StreamAddress::Unix(_) => Some(address),
+        }
+    }
+
+    fn placeholder(&self) -> &'static str {
+        "SOCKET"
+    }
+
+    fn expected(&self) -> String {
+        "inet: and an IP address and port, such as inet:127.0.0.1:2528, or unix: and a path".to_owned()
     }
 }
 

@@ -36,6 +36,7 @@ mod backend;
 mod bounds;
 mod clients;
 mod control;
+mod delegation;
 mod directories;
 mod logs;
 mod relaying;
@@ -49,6 +50,7 @@ pub use backend::*;
 pub use bounds::*;
 pub use clients::*;
 pub use control::*;
+pub use delegation::*;
 pub use directories::*;
 pub use logs::*;
 pub use relaying::*;
@@ -67,6 +69,7 @@ pub static TABLE: LazyLock<Vec<&'static dyn AnySetting>> = LazyLock::new(|| {
         routing::ROWS,
         authentication::ROWS,
         directories::ROWS,
+        delegation::ROWS,
         sanctions::ROWS,
         bounds::ROWS,
         timeouts::ROWS,
@@ -130,6 +133,7 @@ mod tests {
         "+",
         "file:/etc/relaygate/more",
         "1.3",
+        "unix:/run/relaygate/policy",
     ];
 
     fn command() -> Command {

@@ -1,5 +1,5 @@
 //! Counts and logs what happens in one worker. The only file of the proxy that turns the core's facts into metrics
-//! and log lines; refusals are counted always, and logged in samples (see `telemetry::RefusalLog`).
+//! and log lines, together with the docket of the judge.
 
 mod authentication;
 mod backend;
@@ -7,11 +7,10 @@ mod backend;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use filter_common::{PeerKey, Sanction, Timestamp};
+use filter_common::Timestamp;
 
 use super::clock::Clock;
 use super::delivery::Word;
@@ -19,17 +18,12 @@ use super::destination::Host;
 use super::envelope::Envelope;
 use super::proxy_header::HeaderFault;
 use crate::address::ForwardPath;
-use crate::judge::{Judgement, Passage};
+use crate::judge::{Docket, Judgement, Passage, Whose};
 use crate::peers::{Strike, Struck};
-use crate::policy::{Decision, Prohibition};
 use crate::smtp::Offence;
-use crate::telemetry::label::{
-    Label as _, MessageOutcome, RecipientOutcome, SanctionKind, SessionRefusal, StrikeKind, TimeoutKind,
-};
-use crate::telemetry::{Metrics, Noted, RefusalLog, Summary, field};
+use crate::telemetry::label::{Label as _, MessageOutcome, RecipientOutcome, SessionRefusal, TimeoutKind};
+use crate::telemetry::{Metrics, field};
 
-/// How often what was refused and not logged is summed up.
-const SUMMARY_INTERVAL: Duration = Duration::from_secs(60);
 /// How often the same trouble with the backend or the system is logged.
 const TROUBLE_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -50,18 +44,11 @@ pub(super) enum MessageEnd<'a> {
     BrokenOff,
 }
 
-/// Whose doing something is: the address for the log, the peer for its samples.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Whose {
-    pub(super) address: IpAddr,
-    pub(super) peer: PeerKey,
-}
-
 /// One worker's counters and samples.
 pub(super) struct Report {
     pub(super) metrics: Metrics,
     clock: Rc<Clock>,
-    refusals: RefCell<RefusalLog>,
+    docket: RefCell<Docket>,
     trouble_told: Cell<Option<Instant>>,
 }
 
@@ -70,7 +57,7 @@ impl Report {
     pub(super) fn new(refusals_a_second: u32, clock: Rc<Clock>) -> Self {
         Self {
             metrics: Metrics::new(),
-            refusals: RefCell::new(RefusalLog::new(refusals_a_second, SUMMARY_INTERVAL, clock.now())),
+            docket: RefCell::new(Docket::new(refusals_a_second, clock.now())),
             clock,
             trouble_told: Cell::new(None),
         }
@@ -78,21 +65,12 @@ impl Report {
 
     /// Time passes.
     pub(super) fn tick(&self) {
-        let summaries = self.refusals.borrow_mut().poll_summaries(self.clock.now());
-        self.sum_up(&summaries);
+        self.docket.borrow_mut().tick(self.clock.now());
     }
 
     /// The worker ends.
     pub(super) fn finish(&self) {
-        let summaries = self.refusals.borrow_mut().take_summaries();
-        self.sum_up(&summaries);
-    }
-
-    fn sum_up(&self, summaries: &[Summary]) {
-        for summary in summaries {
-            self.metrics.refusals_summed.increment(summary.refusals);
-            summary.log();
-        }
+        self.docket.borrow_mut().finish();
     }
 
     /// A connection is served.
@@ -123,26 +101,7 @@ impl Report {
         path: &ForwardPath<'_>,
         judgement: &Judgement<'_>,
     ) {
-        let outcome = match judgement.decision {
-            Decision::Route(_) => RecipientOutcome::Routed,
-            Decision::Relay(..) => RecipientOutcome::Relayed,
-            Decision::Prohibited(Prohibition::Disguised) => RecipientOutcome::Disguised,
-            Decision::Prohibited(_) => RecipientOutcome::Prohibited,
-            Decision::UnknownRecipient => RecipientOutcome::UnknownRecipient,
-            Decision::Answer(_) => RecipientOutcome::Answered,
-            Decision::TryLater => RecipientOutcome::TryLater,
-        };
-        self.metrics.recipients.of(outcome).increment(1);
-        if self.is_sampled(whose) {
-            tracing::info!(
-                { field::PEER } = %whose.address,
-                { field::REVERSE_PATH } = sender,
-                { field::FORWARD_PATH } = forward_path(path),
-                { field::DECISION } = %judgement.decision,
-                { field::DISGUISED } = judgement.disguise.map(tracing::field::display),
-                "recipient refused"
-            );
-        }
+        self.docket.borrow_mut().refused(whose, sender, path, judgement, self.clock.now());
     }
 
     /// A recipient might pass, and the backend was asked.
@@ -257,35 +216,8 @@ impl Report {
     }
 
     /// A strike was counted.
-    pub(super) fn struck(&self, whose: Whose, strike: Strike, struck: Struck, now: Timestamp) {
-        let kind = match strike {
-            Strike::RelayAttempt => StrikeKind::RelayAttempt,
-            Strike::DisguisedRelayAttempt => StrikeKind::DisguisedRelayAttempt,
-            Strike::UnknownRecipient => StrikeKind::UnknownRecipient,
-            Strike::FailedAuth => StrikeKind::FailedAuth,
-            Strike::ProtocolAbuse => StrikeKind::ProtocolAbuse,
-        };
-        self.metrics.strikes.of(kind).increment(1);
-        if !struck.escalated {
-            return;
-        }
-        let (sanction, name, until) = match struck.sanction {
-            Sanction::None => return,
-            Sanction::Limited { until } => (SanctionKind::Limited, "limited", until),
-            Sanction::Blocked { until } => (SanctionKind::Blocked, "blocked", until),
-        };
-        self.metrics.sanctions.of(sanction).increment(1);
-        // Each peer climbs a rung once in a while, but an attack has many peers.
-        if self.is_sampled(whose) {
-            tracing::info!(
-                { field::PEER } = %whose.peer,
-                { field::STRIKE } = strike.name(),
-                { field::STRIKES } = struck.strikes,
-                { field::SANCTION } = name,
-                { field::UNTIL } = ?until.since(now),
-                "peer sanctioned"
-            );
-        }
+    pub(super) fn struck(&self, whose: Whose, strike: Strike, struck: Struck, at: Timestamp) {
+        self.docket.borrow_mut().struck(whose, strike, struck, at, self.clock.now());
     }
 
     /// A listed balancer did not say for whom it connected.
@@ -310,7 +242,7 @@ impl Report {
 
     /// Whether this one is logged by itself; the others are counted for their peer, whose addresses may be many.
     pub(super) fn is_sampled(&self, whose: Whose) -> bool {
-        self.refusals.borrow_mut().note(whose.peer.address(), self.clock.now()) == Noted::Log
+        self.docket.borrow_mut().is_sampled(whose, self.clock.now())
     }
 
     fn trouble_is_due(&self) -> bool {
@@ -329,12 +261,5 @@ impl fmt::Display for Word {
             Self::Backend(reply) => f.write_str(&reply.summary()),
             Self::Ours(reply, _) => f.write_str(reply.line.trim_end()),
         }
-    }
-}
-
-fn forward_path<'a>(path: &ForwardPath<'a>) -> &'a str {
-    match path {
-        ForwardPath::Postmaster => "postmaster",
-        ForwardPath::Mailbox(mailbox) => mailbox.text,
     }
 }

@@ -7,9 +7,9 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use filter_common::{PeerKey, PrefixLengths, Rate, Sanction};
+use filter_user::judge::boot_now;
 use filter_user::kernel::{Kernel, KernelSettings};
 use filter_user::peers::LocalEnforcer;
-use filter_user::proxy::boot_now;
 
 use crate::daemon::{Daemon, eventually, metric};
 use crate::dialogue::Dialogue;

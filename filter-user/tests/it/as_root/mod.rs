@@ -4,6 +4,7 @@ mod backend_tls;
 mod balancer;
 mod control;
 mod decisions;
+mod delegation;
 mod delivery;
 mod demo;
 mod enforcement;
