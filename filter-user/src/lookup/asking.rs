@@ -116,8 +116,8 @@ impl Asking {
         };
         let outcome = timeout(within, until_known).await;
         let outcome = outcome.unwrap_or(Err(DirectoryError::TimedOut(within)));
-        remote.tell(outcome.as_ref().map(drop));
-        outcome.unwrap_or_else(|_| {
+        outcome.unwrap_or_else(|error| {
+            remote.tell(Err(&error));
             self.metrics.directory_answers.of(RemoteAnswer::CannotSay).increment(1);
             self.metrics.directory_failures.of(remote.kind()).increment(1);
             DirectoryAnswer::Unavailable
@@ -134,6 +134,7 @@ impl Asking {
         let took = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.metrics.directory_microseconds.of(remote.kind()).increment(took);
         let known = known?;
+        remote.tell(Ok(()));
         let answer = if known { RemoteAnswer::Known } else { RemoteAnswer::Unknown };
         self.metrics.directory_answers.of(answer).increment(1);
         self.cache.put(question.clone(), known, era, Instant::now());

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use crate::daemon::{Daemon, file, free_port};
+use crate::daemon::{Daemon, file, free_port, run_to_end};
 
 /// `relaygate policy`, where a user is known and a network may relay.
 fn daemon(flags: &str) -> (Daemon, tempfile::TempDir) {
@@ -216,4 +216,21 @@ fn the_daemon_that_serves_clients_answers_postfix_too() {
     let (status, log) = daemon.stop();
     assert!(status.success(), "{log}");
     assert!(!socket.exists(), "the socket is gone with who listened at it");
+}
+
+#[test]
+fn each_subcommand_says_what_it_lacks() {
+    for (arguments, lacks) in [
+        (&["policy", "--backend", "sink:"][..], "no policy-listen is set"),
+        (&["run", "--policy-listen", "inet:127.0.0.1:1"], "no backend is set"),
+        (&["policy", "--policy-listen", "inet:localhost:1"], "expected inet: and an IP address and port"),
+        (
+            &["policy", "--policy-listen", "unix:/nowhere/at/all"],
+            "policy-listen = unix:/nowhere/at/all: cannot listen",
+        ),
+    ] {
+        let output = run_to_end(arguments);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains(lacks), "{arguments:?}: {said}");
+    }
 }

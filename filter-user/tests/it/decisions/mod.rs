@@ -155,6 +155,7 @@ impl Scene {
         match directory {
             "known" => DirectoryAnswer::Known,
             "whole-domain" => DirectoryAnswer::WholeDomain,
+            "extension" => DirectoryAnswer::Extension,
             "unknown" => DirectoryAnswer::Unknown,
             "unavailable" => DirectoryAnswer::Unavailable,
             "none" => DirectoryAnswer::NotAsked,

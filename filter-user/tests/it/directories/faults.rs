@@ -136,3 +136,23 @@ fn pipelined_commands_are_answered_in_their_order_behind_a_lookup() {
     assert_eq!(replies, ["250 2.1.0", "550 5.1.1", "550 5.7.1", "554 5.5.1", "250 2.0.0", "221 2.0.0"]);
     assert_eq!(site.metric("relaygate_strikes_total{kind=\"unknown_recipient\"}"), 1.0);
 }
+
+#[test]
+fn a_harvest_of_a_remote_directory_ends_the_session() {
+    let (backend, _) = sink(SinkBehaviour::default());
+    let at = always_says(b"9:NOTFOUND ,".to_vec());
+    let site = Site::start(
+        backend,
+        &format!("directory = \"socketmap:inet:{at} name=recipients\"\nmax-unknown-recipients = 3"),
+    );
+    let mut dialogue = Dialogue::open(site.daemon.address);
+    dialogue.expect(&[("EHLO a.example", "250"), ("MAIL FROM:<a@far.example>", "250")]);
+    let guesses: String = (0..6).map(|number| format!("RCPT TO:<guess{number}@example.test>\r\n")).collect();
+    dialogue.send(guesses);
+    let replies: Vec<String> =
+        std::iter::repeat_with(|| dialogue.reply()).take_while(|reply| !reply.is_empty()).collect();
+    let codes: Vec<&str> = replies.iter().map(|reply| &reply[..3]).collect();
+    assert_eq!(codes, ["550", "550", "550", "421"], "{replies:?}");
+    // Three unknown recipients, and the harvest.
+    assert_eq!(site.metric("relaygate_strikes_total{kind=\"unknown_recipient\"}"), 4.0);
+}
