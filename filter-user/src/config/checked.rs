@@ -205,7 +205,7 @@ impl Config {
     /// What is allowed but is hardly meant, or means less than it seems: for the log at the start, and for `check`.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
-        let mut warnings = self.tls.warnings();
+        let mut warnings = self.tls.warnings(!self.delegation.listen.is_empty());
         warnings.extend(self.backend.warnings());
         warnings.extend(self.backend_tls.warnings());
         warnings.extend(self.true_address.warnings());

@@ -57,13 +57,13 @@ impl TlsSettings {
         }
     }
 
-    pub(super) fn warnings(&self) -> Vec<String> {
+    pub(super) fn warnings(&self, postfix_asks: bool) -> Vec<String> {
         let mut warnings = Vec::new();
         if self.client_authorities.is_some() && self.certificates.is_empty() {
             warnings
                 .push("tls-client-ca has no effect: there is no TLS without a tls-certificate".to_owned());
         }
-        if !self.client_names.is_empty() && self.client_authorities.is_none() {
+        if !self.client_names.is_empty() && self.client_authorities.is_none() && !postfix_asks {
             warnings.push(
                 "tls-client-name has no effect: without tls-client-ca no certificate is asked for".to_owned(),
             );

@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _};
 
 use crate::address::quoted::quoted;
+use crate::smtp::xtext::Xtext;
 
 /// The longest line, in octets.
 const LINE: u64 = 8192;
@@ -147,7 +148,10 @@ impl Attributes {
             sender: path(self.given("sender").unwrap_or_default()),
             recipient: if at_rcpt { path(needed("recipient")?) } else { Vec::new() },
             login: self.text("sasl_username")?.map(str::to_owned),
-            certificate: self.text("ccert_subject")?.map(str::to_owned),
+            certificate: self.text("ccert_subject")?.map(|subject| {
+                // Postfix writes a subject in xtext; one that is none is taken as it is, and fits no name.
+                Xtext::parse(subject.as_bytes()).map_or(subject.into(), Xtext::text).into_owned()
+            }),
         })
     }
 }
@@ -178,7 +182,7 @@ mod tests {
     const WHOLE: &str = "request=smtpd_access_policy\nprotocol_state=RCPT\nprotocol_name=ESMTP\n\
         helo_name=host.far.example\nqueue_id=\nsender=a@far.example\nrecipient=b@example.org\n\
         client_address=192.0.2.7\nclient_name=unknown\ninstance=1a.2b.0\nsasl_method=plain\n\
-        sasl_username=alice\nccert_subject=host.example\nserver_address=192.0.2.1\nserver_port=25\n\n";
+        sasl_username=alice\nccert_subject=Mail+20Host\nserver_address=192.0.2.1\nserver_port=25\n\n";
 
     #[test]
     fn a_request_of_postfix_is_read() {
@@ -191,7 +195,7 @@ mod tests {
             sender: b"<a@far.example>".to_vec(),
             recipient: b"<b@example.org>".to_vec(),
             login: Some("alice".to_owned()),
-            certificate: Some("host.example".to_owned()),
+            certificate: Some("Mail Host".to_owned()),
         };
         assert_eq!(request, wanted);
         assert_eq!(read(b""), Ok(None));
@@ -202,7 +206,7 @@ mod tests {
         let text = WHOLE
             .replace("sender=a@far.example", "sender=")
             .replace("sasl_username=alice", "sasl_username=")
-            .replace("ccert_subject=host.example\n", "")
+            .replace("ccert_subject=Mail+20Host\n", "")
             .replace("server_port=25\n", "")
             .replace("192.0.2.7", "::ffff:192.0.2.7");
         let request = read(text.as_bytes()).unwrap().unwrap();

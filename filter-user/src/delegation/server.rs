@@ -2,6 +2,7 @@
 //! the time and size of each request, are bounded.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -39,6 +40,10 @@ pub struct Delegation {
     docket: Mutex<Docket>,
     metrics: Metrics,
     places: Arc<Semaphore>,
+    authenticated_for: Duration,
+    /// Whether a certificate that Postfix has verified can grant anything: only by a name that is listed here, for whom
+    /// Postfix trusts to sign certificates was not decided with relaying in mind.
+    names_certificates: bool,
     trouble_told: Mutex<Option<Instant>>,
 }
 
@@ -51,6 +56,8 @@ impl Delegation {
             docket: Mutex::new(Docket::new(config.log_refusals, Instant::now())),
             metrics: Metrics::new(),
             places: Arc::new(Semaphore::new(config.max_sessions.min(Semaphore::MAX_PERMITS))),
+            authenticated_for: config.auth.authenticated_for,
+            names_certificates: !config.tls.client_names.is_empty(),
             trouble_told: Mutex::default(),
         }
     }
@@ -129,16 +136,22 @@ impl Delegation {
         }
     }
 
-    /// What is done with a recipient. `admitted` is the session that was let in last.
-    async fn answer(&self, request: &Request, admitted: &mut Option<Vec<u8>>) -> Action {
+    /// What is done with a recipient. `admitted` is the session that was let in last, and whose it is.
+    async fn answer(&self, request: &Request, admitted: &mut Option<(IpAddr, Vec<u8>)>) -> Action {
         if !request.at_rcpt {
             return Action::Dunno;
         }
         let whose = Whose { address: request.client, peer: self.judge.register.key(request.client) };
-        if admitted.as_deref() != Some(&request.instance) {
+        let now = boot_now();
+        if request.login.is_some() {
+            // As at our own AUTH: whatever else sends from its address, it is served.
+            self.judge.register.authenticate(request.client, now.plus(self.authenticated_for), now);
+        }
+        let session = (request.client, request.instance.clone());
+        if request.instance.is_empty() || admitted.as_ref() != Some(&session) {
             // As for a connection of our own: a limited peer has a rate of them.
-            match self.judge.register.admit(request.client, boot_now()) {
-                Admission::Admitted => *admitted = Some(request.instance.clone()),
+            match self.judge.register.admit(request.client, now) {
+                Admission::Admitted => *admitted = Some(session),
                 Admission::Limited => return Action::HangUp(reply::PEER_LIMITED.line.trim_end().to_owned()),
                 Admission::Blocked => return Action::blocked(),
             }
@@ -149,8 +162,8 @@ impl Delegation {
         };
         // Postfix says so, and has found out.
         let login = request.login.as_deref().map(Login::proven);
-        let certificate = request.certificate.iter().map(|name| vec![name.clone()]).next();
-        let certificate = certificate.map(ClientCertificate::verified);
+        let certificate = request.certificate.as_ref().filter(|_| self.names_certificates);
+        let certificate = certificate.map(|name| ClientCertificate::verified(vec![name.clone()]));
         let facts = Facts {
             peer: request.client,
             local: request.server,

@@ -93,7 +93,8 @@ fn each_decision_is_an_action_of_postfix() {
         (&[("recipient", "victim@elsewhere.example"), ("client_address", "10.1.2.3")], "OK"),
         (&[("recipient", "victim@elsewhere.example"), ("client_address", "::ffff:10.1.2.3")], "OK"),
         (&[("recipient", "victim@elsewhere.example"), ("sasl_username", "alice")], "OK"),
-        (&[("recipient", "victim@elsewhere.example"), ("ccert_subject", "host.example")], "OK"),
+        // Whom Postfix trusts to sign certificates says nothing of who may relay.
+        (&[("recipient", "victim@elsewhere.example"), ("ccert_subject", "host.example")], prohibited),
         // A sender of ours proves nothing.
         (&[("recipient", "victim@elsewhere.example"), ("sender", "user@example.test")], prohibited),
         (&[("recipient", "victim@elsewhere.example"), ("sender", "")], prohibited),
@@ -108,6 +109,31 @@ fn each_decision_is_an_action_of_postfix() {
         request(&[("recipient", "user@example.test")]) + &request(&[("recipient", "nobody@example.test")]),
     );
     assert_eq!((postfix.action(), postfix.action()), ("DUNNO".into(), "550 5.1.1 unknown recipient".into()));
+}
+
+#[test]
+fn a_certificate_grants_by_a_name_that_is_listed_alone() {
+    let (daemon, _folder) =
+        daemon("--strikes-to-limit 100 --strikes-to-block 1000 --tls-client-name host.example");
+    let mut postfix = Asking::open(&daemon);
+    let outside = ("recipient", "victim@elsewhere.example");
+    assert_eq!(postfix.ask(&[outside, ("ccert_subject", "host.example")]), "OK");
+    assert_eq!(postfix.ask(&[outside, ("ccert_subject", "Host+2Eexample")]), "OK");
+    assert!(postfix.ask(&[outside, ("ccert_subject", "other.example")]).starts_with("550 5.7.1"));
+}
+
+#[test]
+fn who_authenticates_at_postfix_is_served_whatever_else_sends_from_its_address() {
+    let (daemon, _folder) = daemon("--strikes-to-limit 2 --strikes-to-block 3");
+    let mut postfix = Asking::open(&daemon);
+    let outside = ("recipient", "victim@elsewhere.example");
+    for instance in ["1", "2", "3"] {
+        postfix.ask(&[outside, ("instance", instance)]);
+    }
+    let blocked = postfix.ask(&[("recipient", "user@example.test"), ("instance", "4")]);
+    assert!(blocked.starts_with("421 4.7.0"), "{blocked}");
+    assert_eq!(postfix.ask(&[outside, ("instance", "5"), ("sasl_username", "bob")]), "OK");
+    assert_eq!(postfix.ask(&[("recipient", "user@example.test"), ("instance", "6")]), "DUNNO");
 }
 
 #[test]
