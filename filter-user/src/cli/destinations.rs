@@ -12,7 +12,10 @@ use tokio::time::timeout;
 use super::check::backend_tls;
 use super::exit_codes::UsageError;
 use super::sink;
-use crate::config::{BackendAddress, ClientAddress, Config, Destination, HostPort, Hosts};
+use crate::config::{
+    BackendAddress, ClientAddress, Config, Destination, DirectorySource, HostPort, Hosts, RemoteServer,
+    RemoteSource, StreamAddress,
+};
 use crate::policy::{BackendId, RoutedTo};
 use crate::proxy::{
     ClientTls, Credentials, DestinationHosts, DestinationSettings, MailExchanges, OwnListeners,
@@ -108,11 +111,18 @@ fn refuse_loops(config: &Config, own: &OwnListeners) -> Result<(), UsageError> {
         Hosts::Mx(_) => &[],
     });
     let routed = routed.map(|HostPort { host, port }| ("route", host, *port));
-    for (setting, host, port) in backends.chain(routed) {
+    let asked = config.directories.directories.iter().filter_map(|directory| match &directory.source {
+        DirectorySource::Remote(RemoteSource {
+            server: RemoteServer::Callout { at: StreamAddress::Inet { host, port } },
+            ..
+        }) => Some(("directory", host, *port)),
+        DirectorySource::Remote(_) | DirectorySource::File { .. } => None,
+    });
+    for (setting, host, port) in backends.chain(routed).chain(asked) {
         if let Some(address) = resolve(host, port).into_iter().find(|address| own.include(*address)) {
             return Err(UsageError(format!(
-                "{setting}: {host} port {port} is {address}, where relaygate itself listens: mail would go round in \
-                 circles; name the mail server behind relaygate"
+                "{setting}: {host} port {port} is {address}, where relaygate itself listens: mail and questions \
+                 would go round in circles; name the mail server behind relaygate"
             )));
         }
     }
