@@ -1,5 +1,6 @@
 //! Who a client claims to be, in an exchange that somebody else judges: read from what it says as it passes. Proves
-//! nothing until that somebody has said yes.
+//! nothing until that somebody has said yes. What could be said of two at once names nobody: who judges may mean the one,
+//! and we the other.
 
 use std::fmt;
 
@@ -7,23 +8,23 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-use super::credentials::prepared_login;
+use super::credentials::{plain_parts, prepared_login};
 use super::exchange::Step;
-use super::scram::ClientFirst;
+use super::scram::{ClientFirst, unescaped};
 use crate::policy::Login;
 
 /// How a mechanism names the login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
-    /// `act-as NUL login NUL password`.
+    /// `act-as NUL login NUL password`, and nobody acts as somebody else: many servers ignore whom.
     Plain,
     /// The first answer is it.
     Login,
     /// `n,,n=login,r=nonce`.
     Scram,
-    /// `user=login SOH auth=Bearer token SOH SOH`.
+    /// `user=login SOH auth=Bearer token SOH SOH`. That the token is that user's is for who judges to see to.
     Xoauth2,
-    /// `n,a=login,SOH…` (RFC 7628).
+    /// `n,a=login,SOH…` (RFC 7628). That the token is that login's is for who judges to see to.
     Oauthbearer,
     /// `login digest`, the only answer (RFC 2195).
     CramMd5,
@@ -58,12 +59,13 @@ impl Claim {
             return;
         }
         let Ok(octets) = STANDARD.decode(response).map(Zeroizing::new) else { return };
-        if let Form::Scram = self.form {
-            self.login = ClientFirst::read(&octets).map(|first| first.login);
-            return;
-        }
-        let Ok(text) = std::str::from_utf8(&octets) else { return };
-        self.login = named(self.form, text).and_then(prepared_login);
+        self.login = named(self.form, &octets);
+    }
+
+    /// Whether it has named nobody where it had to: no answer of who judges could be believed then.
+    #[must_use]
+    pub fn is_nobodys(&self) -> bool {
+        self.heard && self.login.is_none()
     }
 
     /// Whoever judged has said yes: the client is who it claimed to be, if it claimed to be anybody.
@@ -82,19 +84,29 @@ impl Claim {
     }
 }
 
-fn named(form: Form, text: &str) -> Option<&str> {
+/// The login, prepared. Of PLAIN it alone is text: a password may be any octets.
+fn named(form: Form, octets: &[u8]) -> Option<String> {
+    let text = || std::str::from_utf8(octets).ok();
     match form {
-        Form::Plain => {
-            let mut parts = text.split('\0');
-            let (act_as, login) = (parts.next()?, parts.next()?);
-            Some(if act_as.is_empty() { login } else { act_as })
+        Form::Plain => prepared_login(std::str::from_utf8(plain_parts(octets)?.0).ok()?),
+        Form::Login => prepared_login(text()?),
+        Form::Scram => ClientFirst::read(octets).map(|first| first.login),
+        Form::Xoauth2 => prepared_login(only_user(text()?)?),
+        Form::Oauthbearer => {
+            let name = text()?.split(',').nth(1)?.strip_prefix("a=")?;
+            prepared_login(&unescaped(name)?)
         }
-        Form::Login => Some(text),
-        Form::Xoauth2 => text.split('\u{1}').find_map(|part| part.strip_prefix("user=")),
-        Form::Oauthbearer => text.split(',').nth(1)?.strip_prefix("a="),
-        Form::CramMd5 => text.rsplit_once(' ').map(|(login, _)| login),
-        Form::Scram => None,
+        Form::CramMd5 => prepared_login(text()?.rsplit_once(' ')?.0),
     }
+}
+
+/// The value of `user=`, in any case, if there is one alone.
+fn only_user(text: &str) -> Option<&str> {
+    let mut users = text.split('\u{1}').filter_map(|pair| {
+        let (key, value) = pair.split_once('=')?;
+        key.eq_ignore_ascii_case("user").then_some(value)
+    });
+    users.next().filter(|_| users.next().is_none())
 }
 
 impl fmt::Debug for Claim {
@@ -109,9 +121,11 @@ mod tests {
 
     #[test]
     fn each_mechanism_shows_who_it_is_about() {
-        let rows: [(&str, &[&str], Option<&str>); 14] = [
+        let rows: [(&str, &[&str], Option<&str>); 20] = [
             ("PLAIN", &["\0user\0secret"], Some("user")),
-            ("plain", &["boss\0user\0secret"], Some("boss")),
+            ("plain", &["user\0user\0secret"], Some("user")),
+            ("PLAIN", &["boss\0user\0secret"], None),
+            ("PLAIN", &["\0user\0secret\0more"], None),
             ("PLAIN", &["secret"], None),
             ("LOGIN", &["user", "secret"], Some("user")),
             ("LOGIN", &["us\u{7}er", "secret"], None),
@@ -124,6 +138,10 @@ mod tests {
             ),
             ("XOAUTH2", &["auth=Bearer token\u{1}\u{1}"], None),
             ("OAUTHBEARER", &["n,a=user,\u{1}auth=Bearer token\u{1}\u{1}"], Some("user")),
+            ("OAUTHBEARER", &["n,a=us=2Cer=3D,\u{1}auth=Bearer token\u{1}\u{1}"], Some("us,er=")),
+            ("OAUTHBEARER", &["n,a=us=er,\u{1}auth=Bearer token\u{1}\u{1}"], None),
+            ("XOAUTH2", &["user=a\u{1}User=b\u{1}auth=Bearer token\u{1}\u{1}"], None),
+            ("SCRAM-SHA-256", &["n,a=boss,n=user,r=nonce"], None),
             ("OAUTHBEARER", &["n,,\u{1}auth=Bearer token\u{1}\u{1}"], None),
             ("CRAM-MD5", &["the user 0123456789abcdef"], Some("the user")),
             ("CRAM-MD5", &["user"], None),
@@ -135,10 +153,18 @@ mod tests {
                 claim.hear(STANDARD.encode(response).as_bytes());
             }
             assert_eq!(claim.login(), wanted, "{mechanism} {responses:?}");
+            assert_eq!(claim.is_nobodys(), wanted.is_none() && !responses.is_empty());
             assert_eq!(claim.believed().as_ref().map(Login::name), wanted);
             assert!(!format!("{claim:?}").contains("secret"));
         }
         assert!(Claim::by("GSSAPI").is_none() && Claim::by("SCRAM-SHA-256-PLUS").is_none());
+    }
+
+    #[test]
+    fn a_password_that_is_no_text_hides_no_login() {
+        let mut claim = Claim::by("PLAIN").unwrap();
+        claim.hear(STANDARD.encode(b"\0user\0p\xe4ss").as_bytes());
+        assert_eq!(claim.login(), Some("user"));
     }
 
     #[test]

@@ -21,13 +21,9 @@ pub(super) struct Credentials {
 }
 
 impl Credentials {
-    /// Of the one message of PLAIN (RFC 4616): who to act as, login, password. Nobody may act as somebody else.
+    /// Of the one message of PLAIN.
     pub(super) fn from_plain(message: &[u8]) -> Option<Self> {
-        let mut parts = message.split(|&octet| octet == 0);
-        let (act_as, login, password) = (parts.next()?, parts.next()?, parts.next()?);
-        if parts.next().is_some() || !(act_as.is_empty() || act_as == login) {
-            return None;
-        }
+        let (login, password) = plain_parts(message)?;
         Self::new(login, password)
     }
 
@@ -64,6 +60,14 @@ impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Credentials").field("login", &self.login).finish_non_exhaustive()
     }
+}
+
+/// Login and password of the one message of PLAIN (RFC 4616): who to act as, login, password. Nobody may act as somebody
+/// else.
+pub(super) fn plain_parts(message: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut parts = message.split(|&octet| octet == 0);
+    let (act_as, login, password) = (parts.next()?, parts.next()?, parts.next()?);
+    (parts.next().is_none() && (act_as.is_empty() || act_as == login)).then_some((login, password))
 }
 
 /// Whether a text can be a login: not empty, not long, without control characters.

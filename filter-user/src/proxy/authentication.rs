@@ -238,6 +238,11 @@ impl AwaySession<'_> {
         said: Option<&[u8]>,
         claim: Option<&Claim>,
     ) -> Option<Step> {
+        if claim.is_some_and(Claim::is_nobodys) {
+            // The backend may log it in as somebody whom we take for nobody, or for another.
+            driver.abandon_delivery();
+            return Some(Step::Failed);
+        }
         let shared = Arc::clone(&self.worker.shared);
         let settings = &shared.settings.backend;
         let mut delivery = driver.delivery.take().unwrap_or_default();

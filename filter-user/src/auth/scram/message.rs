@@ -68,7 +68,7 @@ fn is_binding_name(name: &str) -> bool {
 }
 
 /// `=2C` is a comma and `=3D` an equals sign; no other equals sign may stand in a name.
-fn unescaped(name: &str) -> Option<Cow<'_, str>> {
+pub(in crate::auth) fn unescaped(name: &str) -> Option<Cow<'_, str>> {
     let mut parts = name.split('=');
     let first = parts.next()?;
     parts.try_fold(Cow::Borrowed(first), |mut text, part| {

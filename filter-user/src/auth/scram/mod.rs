@@ -18,7 +18,7 @@ use rsasl::prelude::{
 use rsasl::validate::{Validate, ValidationError};
 
 use super::facts::ChannelBinding;
-pub(super) use message::{Binding, ClientFirst};
+pub(super) use message::{Binding, ClientFirst, unescaped};
 pub(super) use verifier::ScramVerifier;
 
 /// The mechanism without channel binding.

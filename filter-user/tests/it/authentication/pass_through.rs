@@ -122,3 +122,21 @@ fn a_backend_that_is_away_is_told_of_as_such() {
     assert!(!dialogue.say("EHLO client.example").contains("AUTH"));
     dialogue.expect(&[("AUTH PLAIN AHVzZXIAc2VjcmV0", "454 4.7.0"), ("QUIT", "221")]);
 }
+
+#[test]
+fn nobody_is_believed_to_be_whom_the_backend_was_told_to_act_as() {
+    let (heard, hears) = std::sync::mpsc::channel();
+    let daemon = daemon(backend(move |line| {
+        heard.send(line.to_owned()).unwrap();
+        Some(if line == "AUTH PLAIN" { "334 \r\n" } else { "235 2.7.0 yes\r\n" })
+    }));
+    let as_boss = base64("boss\0mallory\0pw");
+    let mut dialogue = greeted(&daemon);
+    dialogue.expect(&[(&format!("AUTH PLAIN {as_boss}"), "535 5.7.8")]);
+    dialogue.expect(&[("AUTH PLAIN", "334"), (&as_boss, "535 5.7.8")]);
+    // A password need not be text, and the login is the one that it is of.
+    dialogue.expect(&[("AUTH PLAIN AG1hbGxvcnkAcOQ=", "235 2.7.0")]);
+    assert_eq!(hears.try_iter().collect::<Vec<_>>(), ["AUTH PLAIN", "AUTH PLAIN AG1hbGxvcnkAcOQ="]);
+    let log = daemon.log();
+    assert!(log.contains("mallory") && !log.contains("boss"), "{log}");
+}
