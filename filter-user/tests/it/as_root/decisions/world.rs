@@ -141,6 +141,10 @@ impl World {
             "whole-domain" => {
                 add("mailboxes", mailboxes(rows.iter().filter_map(|row| whole_domain(row.path)).collect()))
             }
+            "extension" => {
+                add("mailboxes", mailboxes(vec!["user".to_owned()]));
+                add("recipient-delimiter", "+".to_owned());
+            }
             "none" => {}
             answer => {
                 let answer = answer.to_owned();
