@@ -142,6 +142,23 @@ impl Routing {
     /// What is allowed and foolish.
     pub(super) fn warnings(&self, local_domains: &[String], reroute: bool) -> Vec<String> {
         let mut warnings = Vec::new();
+        for Destination { hosts, tls, credentials, .. } in &self.destinations {
+            let Some(credentials) = credentials else { continue };
+            if *tls == Some(TlsLevel::Encrypt) {
+                warnings.push(format!(
+                    "route … tls=encrypt credentials={}: the password is shown to whoever comes between; tls=verify \
+                     shows it to the host alone",
+                    credentials.display()
+                ));
+            }
+            if let Hosts::Mx(domain) = hosts {
+                warnings.push(format!(
+                    "route … mx {domain} credentials={}: the password is shown to whatever host DNS names; name the \
+                     host that it is for",
+                    credentials.display()
+                ));
+            }
+        }
         for (number, route) in self.routes.iter().enumerate() {
             let shown = shown(&route.sent_to);
             if self.routes[..number].iter().any(|earlier| earlier.sent_to == route.sent_to) {

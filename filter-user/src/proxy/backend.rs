@@ -35,6 +35,9 @@ pub struct BackendSettings {
     pub final_timeout: Duration,
 }
 
+/// What is refused where the client's own name is, which it said to us.
+pub(super) const CLIENTS_HELO: &str = "the client's HELO";
+
 /// A connection on which EHLO was answered.
 #[derive(Debug)]
 pub(super) struct Backend {
@@ -43,6 +46,9 @@ pub(super) struct Backend {
     received: Vec<u8>,
     /// What it said it can do.
     pub(super) capabilities: Capabilities,
+    /// What it said so before it was told of the client by XCLIENT: the same to everybody, where what it says behind that
+    /// may be for one client alone.
+    pub(super) greeted_with: Capabilities,
     /// A transaction was begun and must be reset before the next one.
     pub(super) dirty: bool,
 }
@@ -69,6 +75,7 @@ impl Backend {
         client: &TrueClient<'_>,
     ) -> Result<Self, BackendError> {
         let mut backend = Self::open(host, way, settings, Some(client)).await?;
+        backend.greeted_with.clone_from(&backend.capabilities);
         if way.client_address != ClientAddress::Xclient {
             return Ok(backend);
         }
@@ -76,7 +83,13 @@ impl Backend {
             // RFC 5321 greeting anew: a server that takes XCLIENT starts the session over (XCLIENT_README).
             let answer = backend.ask(command.as_bytes(), settings.reply_timeout, "XCLIENT").await?;
             if answer.is_positive() {
-                backend.hello(client.helo, settings).await?;
+                backend.hello(client.helo, settings).await.map_err(|error| match error {
+                    // It is the client's name, and its address, that it does not like.
+                    BackendError::Refused { summary, .. } => {
+                        BackendError::Refused { what: CLIENTS_HELO, summary }
+                    }
+                    other => other,
+                })?;
             } else {
                 return Err(BackendError::Refused { what: "XCLIENT", summary: answer.summary() });
             }
@@ -194,6 +207,7 @@ impl Backend {
             host: Arc::clone(host),
             received: Vec::new(),
             capabilities: Capabilities::default(),
+            greeted_with: Capabilities::default(),
             dirty: false,
         };
         if how == ClientAddress::Proxy {

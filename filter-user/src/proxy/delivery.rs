@@ -266,7 +266,7 @@ impl Delivery {
             self.dials.begun += 1;
             let failed = match Backend::dial(host, &destination.settings, settings, client).await {
                 Ok(mut backend) => {
-                    destinations.found_up(destination, host, &backend.capabilities);
+                    destinations.found_up(destination, host, &backend.greeted_with);
                     match self.replay(&mut backend, envelope, settings).await {
                         Ok(Word::Backend(reply)) if reply.code == 421 && !is_last => {
                             self.open = false;

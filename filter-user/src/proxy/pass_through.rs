@@ -66,7 +66,7 @@ impl Delivery {
             self.count_dial();
             match Backend::dial(&host, &destination.settings, settings, client).await {
                 Ok(backend) => {
-                    destinations.found_up(destination, &host, &backend.capabilities);
+                    destinations.found_up(destination, &host, &backend.greeted_with);
                     return Ok(backend);
                 }
                 Err(error) => {

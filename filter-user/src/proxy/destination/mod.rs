@@ -16,7 +16,7 @@ use mail_exchange::Exchange;
 pub use mail_exchange::{MailExchangeError, MailExchanges};
 use tokio::time::timeout;
 
-use super::backend::BackendSettings;
+use super::backend::{BackendSettings, CLIENTS_HELO};
 use super::backend_error::BackendError;
 use super::capabilities::{Capabilities, KnownCapabilities};
 use super::tls::ClientTls;
@@ -172,7 +172,7 @@ impl Destinations {
             | BackendError::OtherFamily { .. }
             | BackendError::NoMechanism { .. } => true,
             BackendError::Refused { what, .. } => {
-                matches!(*what, "XCLIENT" | "AUTH") || destination.shows_the_client_first()
+                matches!(*what, "XCLIENT" | "AUTH" | CLIENTS_HELO) || destination.shows_the_client_first()
             }
             _ => false,
         };
@@ -257,6 +257,8 @@ mod tests {
         for (how, error, still_first) in [
             (ClientAddress::Xclient, refused("the connection"), false),
             (ClientAddress::Xclient, refused("XCLIENT"), true),
+            (ClientAddress::Xclient, refused(CLIENTS_HELO), true),
+            (ClientAddress::Xclient, refused("HELO"), false),
             (ClientAddress::Proxy, refused("the connection"), true),
             (ClientAddress::Transparent, refused("the connection"), true),
             (ClientAddress::Transparent, lost(), false),
