@@ -185,4 +185,15 @@ mod tests {
         }
         assert_eq!(cache.get(&question("known0"), now), None);
     }
+
+    #[test]
+    fn an_answer_of_before_everything_was_forgotten_is_not_remembered_after_it() {
+        let cache = Cache::new(10, Duration::from_secs(60), Duration::from_secs(60));
+        let (asked, now) = (cache.era(), Instant::now());
+        cache.clear();
+        cache.put(question("gone"), true, asked, now);
+        assert_eq!(cache.get(&question("gone"), now), None);
+        cache.put(question("gone"), false, cache.era(), now);
+        assert_eq!(cache.get(&question("gone"), now), Some(false));
+    }
 }
