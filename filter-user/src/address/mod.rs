@@ -52,3 +52,15 @@ pub enum Domain<'a> {
     /// `[tag:content]` of a tag that we do not know (RFC 5321 section 4.1.3).
     General(&'a str),
 }
+
+/// A path with nothing behind it, of what a `parse` gave.
+///
+/// # Errors
+///
+/// Those of the parse; and what stands behind a path makes it none.
+pub fn whole<T>(parsed: Result<(T, &[u8]), PathError>) -> Result<T, PathError> {
+    match parsed? {
+        (path, []) => Ok(path),
+        (_, _) => Err(PathError::NoClosingBracket),
+    }
+}

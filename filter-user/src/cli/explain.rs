@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use super::control::{self, Daemon};
-use crate::address::{ForwardPath, PathError, ReversePath};
+use crate::address::{ForwardPath, ReversePath, whole};
 use crate::config::{Config, Effective};
 use crate::control::{ExplainedStep, Explanation, Query, Reply, Request};
 use crate::lookup::Directories;
@@ -180,14 +180,6 @@ impl Rules<'_> {
             detail: step.detail,
             line: step.line.map(|line| self.config.standing(self.settings, line).to_string()),
         }
-    }
-}
-
-/// A path with nothing behind it.
-fn whole<T>(parsed: Result<(T, &[u8]), PathError>) -> Result<T, PathError> {
-    match parsed? {
-        (path, []) => Ok(path),
-        (_, _) => Err(PathError::NoClosingBracket),
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::time::{sleep, timeout};
 use super::action::Action;
 use super::listener::{PolicyListener, Socket};
 use super::request::{Request, RequestError};
-use crate::address::{ForwardPath, ReversePath};
+use crate::address::{ForwardPath, ReversePath, whole};
 use crate::config::Config;
 use crate::judge::{Docket, Judge, Judgement, Outcome, Passage, Whose, boot_now};
 use crate::peers::{Admission, Strike};
@@ -235,14 +235,6 @@ impl Delegation {
             *told = Some(now);
             tracing::warn!({ field::ERROR } = %error, "a policy request could not be answered; Postfix is told to try later");
         }
-    }
-}
-
-/// A path with nothing behind it.
-fn whole<T>(parsed: Result<(T, &[u8]), crate::address::PathError>) -> Result<T, crate::address::PathError> {
-    match parsed? {
-        (path, []) => Ok(path),
-        (_, _) => Err(crate::address::PathError::NoClosingBracket),
     }
 }
 
