@@ -23,7 +23,7 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         .build()
         .context("cannot start a runtime")?;
     let directories = Directories::open(&config, runtime.handle())?;
-    for interface in &config.interfaces {
+    for interface in &config.kernel.interfaces {
         check_interface(interface)?;
     }
     let tls = ServerTls::load(&config.tls)?;
@@ -102,12 +102,12 @@ fn print(
     for (file, entries) in directories.files() {
         writeln!(out, "The mailbox file {} has {entries} entries.", file.display())?;
     }
-    let home = if config.interfaces.is_empty() {
+    let home = if config.kernel.interfaces.is_empty() {
         "when connections are accepted: no interface is set".to_owned()
     } else {
         format!(
             "by XDP on {}, where it can be had, else when connections are accepted",
-            config.interfaces.join(", ")
+            config.kernel.interfaces.join(", ")
         )
     };
     writeln!(out, "Sanctions are enforced {home}.")

@@ -10,9 +10,6 @@ use crate::kernel::{Kernel, KernelSettings, MeasuringRuns};
 use crate::peers::{Enforcer, LocalEnforcer};
 use crate::telemetry::{Metrics, field, metrics};
 
-/// Authenticated hosts that the kernel remembers at once.
-const MAX_AUTHENTICATED: usize = 65_536;
-
 /// The homes that sanctions may have, as logs and status name them.
 const KERNEL: &str = "kernel";
 const PROCESS: &str = "process";
@@ -37,7 +34,7 @@ impl Enforcement {
     /// The kernel if an interface was given and it can be had there, for these ports.
     pub(super) fn start(config: &Config, ports: &[u16]) -> Self {
         let local = || LocalEnforcer::new(config.limit_rate, config.max_peers);
-        if config.interfaces.is_empty() {
+        if config.kernel.interfaces.is_empty() {
             let reason = "no interface is set";
             tracing::info!(
                 { field::HOME } = PROCESS,
@@ -50,13 +47,13 @@ impl Enforcement {
         ports.sort_unstable();
         ports.dedup();
         let settings = KernelSettings {
-            interfaces: config.interfaces.clone(),
+            interfaces: config.kernel.interfaces.clone(),
             ports,
             allow: config.never_sanctioned(),
             prefixes: config.peer_prefixes,
             limit_rate: config.limit_rate,
             max_peers: config.max_peers,
-            max_authenticated: MAX_AUTHENTICATED,
+            max_authenticated: config.kernel.max_authenticated,
             trace: false,
         };
         match Kernel::load(

@@ -42,7 +42,7 @@ pub(super) fn prepare(
     if config.auth.is_offered() {
         core_dumps::forbid();
     }
-    for interface in &config.interfaces {
+    for interface in &config.kernel.interfaces {
         check_interface(interface)?;
     }
     let runtime = tokio::runtime::Builder::new_current_thread()

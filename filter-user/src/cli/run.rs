@@ -42,7 +42,8 @@ fn serve(mut config: Config, settings: Vec<Effective>) -> anyhow::Result<ExitCod
     let listening = Listening::bind(&config.listen, config.workers)?;
     let addresses = listening.addresses().to_vec();
     config.set_bound(&addresses);
-    let ports: Vec<u16> = addresses.iter().map(SocketAddr::port).collect();
+    let ports: Vec<u16> =
+        addresses.iter().map(SocketAddr::port).chain(config.kernel.protect.iter().copied()).collect();
     let enforcement = Enforcement::start(&config, &ports);
     let own_listeners = OwnListeners::new(&addresses, &config.own_addresses);
     destinations::check(&config, &own_listeners, &runtime)?;

@@ -12,6 +12,7 @@ use super::clients::{Listen, Profile, TrueAddress, internal_addresses};
 use super::control::ControlSettings;
 use super::delegation::DelegationSettings;
 use super::directories::DirectorySettings;
+use super::kernel::KernelPart;
 use super::relaying::RelaySettings;
 use super::routing::Routing;
 use super::tls::{BackendTls, TlsSettings};
@@ -64,8 +65,6 @@ pub struct Config {
 
     /// Peers that are never sanctioned. `--allow`
     pub allow: Vec<IpNet>,
-    /// Where XDP is attached. `--interface`
-    pub interfaces: Vec<String>,
     /// How much of an address is one peer. `--peer-prefix-ipv4`, `--peer-prefix-ipv6`
     pub peer_prefixes: PrefixLengths,
     /// Peers remembered at once. `--max-peers`
@@ -84,6 +83,8 @@ pub struct Config {
     pub block_for: Duration,
     /// The longest block. `--block-max`
     pub block_max: Duration,
+    /// What the kernel does.
+    pub kernel: KernelPart,
 
     /// Sessions in all. `--max-sessions`
     pub max_sessions: usize,
@@ -217,6 +218,7 @@ impl Config {
             warn("no local-domain is set: only mail to postmaster is routed, all other is relayed or prohibited".to_owned());
         }
         self.delegation.warnings().into_iter().for_each(&mut warn);
+        self.kernel.warnings().into_iter().for_each(&mut warn);
         self.directories.warnings(&ours).into_iter().for_each(&mut warn);
         let reroute = self.relaying.reroute;
         self.routing.warnings(&self.local_domains, reroute).into_iter().for_each(&mut warn);

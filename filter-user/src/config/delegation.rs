@@ -1,4 +1,4 @@
-//! The configuration of policy delegation: where Postfix asks, and what of it is protected.
+//! The configuration of policy delegation: where Postfix asks.
 
 use super::error::ConfigError;
 use super::given::Given;
@@ -10,18 +10,11 @@ use super::stream_address::StreamAddress;
 pub struct DelegationSettings {
     /// Where Postfix asks; nowhere where nothing is said. `--policy-listen`
     pub listen: Vec<StreamAddress>,
-    /// The mail server's ports, for `relaygate policy`. `--protect`
-    pub protect: Vec<u16>,
 }
 
 impl DelegationSettings {
     pub(super) fn read(given: &Given) -> Result<Self, ConfigError> {
-        let protect = given.all(&s::PROTECT)?;
-        Ok(Self {
-            listen: given.all(&s::POLICY_LISTEN)?,
-            // The bounds in the table are those of a port.
-            protect: protect.into_iter().filter_map(|port| u16::try_from(port).ok()).collect(),
-        })
+        Ok(Self { listen: given.all(&s::POLICY_LISTEN)? })
     }
 
     pub(super) fn warnings(&self) -> Vec<String> {

@@ -17,6 +17,7 @@ use super::delegation::DelegationSettings;
 use super::directories::DirectorySettings;
 use super::error::{ConfigError, Contradiction};
 use super::given::{Effective, Given};
+use super::kernel::KernelPart;
 use super::kind::{DomainName, Kind};
 use super::relaying::RelaySettings;
 use super::routing::Routing;
@@ -70,6 +71,7 @@ impl Config {
         let delegation = DelegationSettings::read(given)?;
         more_than(given, &s::STRIKES_TO_BLOCK, &s::STRIKES_TO_LIMIT)?;
         at_least(given, &s::BLOCK_MAX, &s::BLOCK_FOR)?;
+        at_least(given, &s::AUTHENTICATED_MAX, &s::AUTHENTICATED_FOR)?;
         let (events, period) = given.value(&s::LIMIT_RATE)?;
         let weight = |setting| number(given, setting);
         Ok(Self {
@@ -93,7 +95,6 @@ impl Config {
             relaying: RelaySettings::read(given)?,
             auth: AuthSettings::read(given)?,
             allow: given.all(&s::ALLOW)?,
-            interfaces: given.all(&s::INTERFACE)?,
             peer_prefixes: PrefixLengths {
                 ipv4: number(given, &s::PEER_PREFIX_IPV4)?,
                 ipv6: number(given, &s::PEER_PREFIX_IPV6)?,
@@ -112,6 +113,7 @@ impl Config {
             limit_rate: Rate::new(events, period, number(given, &s::LIMIT_BURST)?),
             block_for: given.value(&s::BLOCK_FOR)?,
             block_max: given.value(&s::BLOCK_MAX)?,
+            kernel: KernelPart::read(given)?,
             max_sessions: number(given, &s::MAX_SESSIONS)?,
             max_sessions_per_peer: number(given, &s::MAX_SESSIONS_PER_PEER)?,
             greet_delay: given.value(&s::GREET_DELAY)?,

@@ -9,6 +9,7 @@ pub mod delegation;
 pub mod directories;
 pub mod error;
 pub mod given;
+pub mod kernel;
 pub mod kind;
 mod load;
 pub mod relaying;
@@ -31,6 +32,7 @@ pub use directories::{
 };
 pub use error::ConfigError;
 pub use given::{Effective, Origin};
+pub use kernel::{BlockAction, Hook, KernelLog, KernelPart};
 pub use relaying::RelaySettings;
 pub use routing::{Destination, HostPort, Hosts, RouteAnswer, Routing};
 pub use setting::AnySetting;

@@ -38,6 +38,7 @@ mod clients;
 mod control;
 mod delegation;
 mod directories;
+mod kernel;
 mod logs;
 mod relaying;
 mod routing;
@@ -52,6 +53,7 @@ pub use clients::*;
 pub use control::*;
 pub use delegation::*;
 pub use directories::*;
+pub use kernel::*;
 pub use logs::*;
 pub use relaying::*;
 pub use routing::*;
@@ -71,6 +73,7 @@ pub static TABLE: LazyLock<Vec<&'static dyn AnySetting>> = LazyLock::new(|| {
         directories::ROWS,
         delegation::ROWS,
         sanctions::ROWS,
+        kernel::ROWS,
         bounds::ROWS,
         timeouts::ROWS,
         control::ROWS,
@@ -134,6 +137,9 @@ mod tests {
         "file:/etc/relaygate/more",
         "1.3",
         "unix:/run/relaygate/policy",
+        "tc",
+        "reset",
+        "192.0.2.9",
     ];
 
     fn command() -> Command {

@@ -1,12 +1,10 @@
-//! Settings: strikes and sanctions, and where they are enforced.
+//! Settings: strikes, and the sanctions that they earn.
 
 use super::{MOMENT, YEAR, count, time};
-use crate::config::kind::{Count, Interface, Network, PerTime, Time};
+use crate::config::kind::{Count, Network, PerTime, Time};
 use crate::config::setting::DefaultValue::{Is, Nothing};
 
 settings! { "Strikes and sanctions":
-    INTERFACE: Interface = "interface" many, Nothing, Interface,
-        "A network interface where XDP enforces the sanctions. Without one, or where XDP cannot be had, they are enforced when a connection is accepted.";
     ALLOW: Network = "allow" many, Nothing, Network,
         "A peer that is never sanctioned: it earns no strikes, and its packets always pass.";
     PEER_PREFIX_IPV4: Count = "peer-prefix-ipv4", Is("32"), count("bits", 8, 32),
