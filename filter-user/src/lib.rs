@@ -29,6 +29,8 @@ pub mod kernel;
 #[cfg(feature = "daemon")]
 pub mod lookup;
 #[cfg(feature = "daemon")]
+pub mod privilege;
+#[cfg(feature = "daemon")]
 pub mod proxy;
 #[cfg(feature = "daemon")]
 pub mod telemetry;

@@ -11,14 +11,15 @@ use crate::tree::{self, TextFile};
 const CORE: [&str; 4] = ["address", "peers", "policy", "smtp"];
 
 /// What each module of filter-user may import of ours; what is not listed, it may not.
-const MAY_IMPORT: [(&str, &[&str]); 15] = [
+const MAY_IMPORT: [(&str, &[&str]); 16] = [
     ("address", &[]),
     ("smtp", &["address"]),
     ("policy", &["address"]),
     ("peers", &["filter_common"]),
     ("config", &["address", "smtp", "policy", "peers", "filter_common"]),
     ("telemetry", &[]),
-    ("kernel", &["peers", "config", "telemetry", "filter_common"]),
+    ("privilege", &[]),
+    ("kernel", &["peers", "config", "telemetry", "privilege", "filter_common"]),
     ("fleet", &["peers", "config", "telemetry", "filter_common"]),
     ("lookup", &["address", "policy", "config", "telemetry"]),
     ("auth", &["address", "policy", "config", "telemetry"]),
@@ -49,6 +50,7 @@ const MAY_IMPORT: [(&str, &[&str]); 15] = [
             "peers",
             "config",
             "telemetry",
+            "privilege",
             "kernel",
             "fleet",
             "lookup",

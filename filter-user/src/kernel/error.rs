@@ -6,6 +6,10 @@ use std::io;
 use aya::EbpfError;
 use aya::maps::MapError;
 use aya::programs::ProgramError;
+use rustix::thread::CapabilitySet;
+
+use super::probe::OLDEST_KERNEL;
+use crate::privilege::{PrivilegeError, as_spoken};
 
 /// Why the kernel does not help. Each message says what to do; without the kernel, the same sanctions are enforced
 /// when this process accepts.
@@ -13,14 +17,29 @@ use aya::programs::ProgramError;
 pub enum KernelError {
     /// The process may not load programs.
     #[error(
-        "no privilege to load the XDP program ({missing}): run as root or grant CAP_BPF and CAP_NET_ADMIN"
+        "no privilege to load the XDP program, {} missing: start as root, grant CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON \
+         (systemd: AmbientCapabilities=), or let `relaygate load` do it beforehand",
+        as_spoken(*.missing)
     )]
     NoPrivilege {
         /// What is lacking.
-        missing: String,
+        missing: CapabilitySet,
+    },
+    /// The process may load programs as far as it can see, and the kernel refuses all the same.
+    #[error(
+        "the kernel does not permit to load the XDP program although the capabilities are there: the user namespace of a \
+         container, a security module (lockdown) or a filter of system calls is in the way; \
+         let `relaygate load` do it on the host"
+    )]
+    NotPermitted,
+    /// It cannot even be asked which capabilities there are.
+    #[error(transparent)]
+    Privilege {
+        /// Why.
+        source: PrivilegeError,
     },
     /// The kernel is older than the program needs.
-    #[error("kernel {release} cannot run the XDP program: 5.12 or later is needed")]
+    #[error("kernel {release} cannot run the XDP program: {}.{} or later is needed", OLDEST_KERNEL.0, OLDEST_KERNEL.1)]
     KernelTooOld {
         /// As `uname -r` says.
         release: String,
@@ -102,14 +121,14 @@ impl KernelError {
 
     pub(super) fn refused(source: EbpfError) -> Self {
         if is_denied(&source) {
-            return Self::NoPrivilege { missing: "the kernel said: operation not permitted".to_owned() };
+            return Self::NotPermitted;
         }
         Self::Refused { source: Box::new(source) }
     }
 
     pub(super) fn verifier(source: ProgramError) -> Self {
         if is_denied(&source) {
-            return Self::NoPrivilege { missing: "the kernel said: operation not permitted".to_owned() };
+            return Self::NotPermitted;
         }
         Self::Verifier { source: Box::new(source) }
     }

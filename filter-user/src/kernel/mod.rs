@@ -3,7 +3,7 @@
 //!
 //! # Minimum kernel version
 //!
-//! 5.12, see [`probe`].
+//! 5.15, see [`probe`].
 
 mod attach;
 mod counters;
