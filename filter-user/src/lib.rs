@@ -33,4 +33,6 @@ pub mod privilege;
 #[cfg(feature = "daemon")]
 pub mod proxy;
 #[cfg(feature = "daemon")]
+pub mod state;
+#[cfg(feature = "daemon")]
 pub mod telemetry;

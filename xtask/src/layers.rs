@@ -11,7 +11,7 @@ use crate::tree::{self, TextFile};
 const CORE: [&str; 4] = ["address", "peers", "policy", "smtp"];
 
 /// What each module of filter-user may import of ours; what is not listed, it may not.
-const MAY_IMPORT: [(&str, &[&str]); 16] = [
+const MAY_IMPORT: [(&str, &[&str]); 17] = [
     ("address", &[]),
     ("smtp", &["address"]),
     ("policy", &["address"]),
@@ -19,6 +19,7 @@ const MAY_IMPORT: [(&str, &[&str]); 16] = [
     ("config", &["address", "smtp", "policy", "peers", "filter_common"]),
     ("telemetry", &[]),
     ("privilege", &[]),
+    ("state", &["peers", "telemetry", "filter_common"]),
     ("kernel", &["peers", "config", "telemetry", "privilege", "filter_common"]),
     ("fleet", &["peers", "config", "telemetry", "filter_common"]),
     ("lookup", &["address", "policy", "config", "telemetry"]),
@@ -51,6 +52,7 @@ const MAY_IMPORT: [(&str, &[&str]); 16] = [
             "config",
             "telemetry",
             "privilege",
+            "state",
             "kernel",
             "fleet",
             "lookup",

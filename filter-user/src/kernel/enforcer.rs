@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use filter_common::{PeerKey, Sanction, Timestamp};
 
 use super::hosts::{HostTable, NotHeld};
-use crate::peers::{Admission, Enforcer, Home, LocalEnforcer};
+use crate::peers::{Admission, Enforcer, Held, Home, LocalEnforcer};
 
 /// Entries removed before other threads get their turn at the maps.
 const SWEPT_AT_ONCE: usize = 256;
@@ -102,6 +102,14 @@ impl Enforcer for KernelEnforcer {
         // this cannot tell them apart. So both are limited here too, by a limiter with one connection more of burst, which
         // whoever has passed the kernel's has always room in.
         self.local.admit(peer, now)
+    }
+
+    fn held_in_shard(&self, shard: usize, now: Timestamp) -> Vec<Held> {
+        self.local.held_in_shard(shard, now)
+    }
+
+    fn changes(&self) -> u64 {
+        self.local.changes()
     }
 
     fn home(&self) -> Home {

@@ -10,8 +10,8 @@ use foldhash::quality::RandomState;
 /// Entries that the hand looks at to find the least: bounds the work of an insertion into a full map.
 const PASSED_BY_THE_HAND: usize = 16;
 
-/// Peers that share a lock; a power of two. Many, so that workers rarely meet at one.
-const SHARDS: usize = 64;
+/// Maps side by side, each behind its own lock; a power of two. Many, so that workers rarely meet at one.
+pub const SHARDS: usize = 64;
 
 /// How much is lost when an entry is forgotten.
 pub(super) trait Worth {
@@ -27,13 +27,14 @@ pub(super) struct Bounded<V> {
     hand: usize,
     capacity: usize,
     forgotten: u64,
+    changes: u64,
 }
 
 impl<V: Worth + Default> Bounded<V> {
     fn new(capacity: usize) -> Self {
         // An index is an u32: four thousand million peers in one shard are beyond any memory.
         let capacity = capacity.clamp(1, u32::MAX as usize);
-        Self { index: HashMap::default(), slots: Vec::new(), hand: 0, capacity, forgotten: 0 }
+        Self { index: HashMap::default(), slots: Vec::new(), hand: 0, capacity, forgotten: 0, changes: 0 }
     }
 
     pub(super) fn get_mut(&mut self, peer: PeerKey) -> Option<&mut V> {
@@ -41,8 +42,14 @@ impl<V: Worth + Default> Bounded<V> {
         self.slots.get_mut(slot as usize).map(|(_, value)| value)
     }
 
-    /// The entry of a peer; made, and room for it if need be, where there is none.
+    /// Every entry, in no order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &(PeerKey, V)> {
+        self.slots.iter()
+    }
+
+    /// The entry of a peer, to be changed; made, and room for it if need be, where there is none.
     pub(super) fn entry(&mut self, peer: PeerKey, now: Timestamp) -> &mut V {
+        self.changes = self.changes.wrapping_add(1);
         let slot = match self.index.get(&peer) {
             Some(slot) => *slot as usize,
             None => {
@@ -67,6 +74,7 @@ impl<V: Worth + Default> Bounded<V> {
     /// Forgets a peer.
     pub(super) fn remove(&mut self, peer: PeerKey) {
         if let Some(slot) = self.index.remove(&peer) {
+            self.changes = self.changes.wrapping_add(1);
             self.slots.swap_remove(slot as usize);
             if let Some((moved, _)) = self.slots.get(slot as usize) {
                 self.index.insert(*moved, slot);
@@ -113,18 +121,28 @@ impl<V: Worth + Default> Shards<V> {
         let bytes = peer.0;
         let mixed =
             bytes.iter().fold(0usize, |mixed, byte| mixed.wrapping_mul(31).wrapping_add(usize::from(*byte)));
+        self.shard(mixed)
+    }
+
+    /// One map of them, by its number; beyond the last comes the first again.
+    pub(super) fn shard(&self, number: usize) -> MutexGuard<'_, Bounded<V>> {
         // A panic while the lock was held cannot leave an entry half-written: entries are plain values.
-        self.shards[mixed % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
+        self.shards[number % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Peers that were forgotten although they were worth something.
     pub(super) fn forgotten(&self) -> u64 {
-        self.shards.iter().map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner).forgotten).sum()
+        (0..SHARDS).map(|number| self.shard(number).forgotten).sum()
+    }
+
+    /// A number that is another one when any entry may be.
+    pub(super) fn changes(&self) -> u64 {
+        (0..SHARDS).fold(0, |changes, number| changes.wrapping_add(self.shard(number).changes))
     }
 
     /// Peers held now.
     pub(super) fn len(&self) -> usize {
-        self.shards.iter().map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner).len()).sum()
+        (0..SHARDS).map(|number| self.shard(number).len()).sum()
     }
 }
 

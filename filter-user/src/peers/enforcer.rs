@@ -2,6 +2,8 @@
 
 use filter_common::{PeerKey, Sanction, Timestamp};
 
+use super::local::Held;
+
 /// What is done with a connection of a peer when it is accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
@@ -30,6 +32,10 @@ pub trait Enforcer: Send + Sync {
     fn authenticate(&self, peer: PeerKey, until: Timestamp, now: Timestamp);
     /// What is done with a connection that was just accepted. Order: authenticated, then sanctions.
     fn admit(&self, peer: PeerKey, now: Timestamp) -> Admission;
+    /// What is in force at `now` for the peers of one shard, of [`SHARDS`](super::SHARDS).
+    fn held_in_shard(&self, shard: usize, now: Timestamp) -> Vec<Held>;
+    /// A number that is another one when what is in force may be something else.
+    fn changes(&self) -> u64;
     /// Which home this is.
     fn home(&self) -> Home;
 }

@@ -1,9 +1,13 @@
 //! The home of sanctions where the kernel cannot help: this process alone, enforced at accept.
 
+mod held;
+
 use filter_common::{PeerKey, Rate, Sanction, Timestamp, gcra};
 
 use super::bounded::{Shards, Worth};
 use super::enforcer::{Admission, Enforcer, Home};
+
+pub use held::Held;
 
 /// What is in force for a peer.
 #[derive(Clone, Copy, Debug, Default)]
@@ -102,6 +106,14 @@ impl Enforcer for LocalEnforcer {
                 None => Admission::Limited,
             },
         }
+    }
+
+    fn held_in_shard(&self, shard: usize, now: Timestamp) -> Vec<Held> {
+        self.of_shard(shard, now)
+    }
+
+    fn changes(&self) -> u64 {
+        self.peers.changes()
     }
 
     fn home(&self) -> Home {

@@ -10,10 +10,11 @@ pub mod open_sessions;
 pub mod register;
 pub mod strikes;
 
+pub use bounded::SHARDS;
 pub use enforcer::{Admission, Enforcer, Home};
 pub use guesses::Guesses;
 pub use ladder::Ladder;
-pub use local::LocalEnforcer;
+pub use local::{Held, LocalEnforcer};
 pub use open_sessions::OpenSessions;
-pub use register::{Register, Struck};
+pub use register::{Register, Remembered, Struck};
 pub use strikes::{Strike, StrikeLevel, Weights};

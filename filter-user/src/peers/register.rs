@@ -1,5 +1,7 @@
 //! The register of peers: who has how many strikes, in bounded memory; puts what they earn in force.
 
+mod remembered;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -11,6 +13,8 @@ use super::bounded::{Shards, Worth};
 use super::enforcer::{Admission, Enforcer};
 use super::ladder::Ladder;
 use super::strikes::{Strike, StrikeLevel, Weights};
+
+pub use remembered::Remembered;
 
 /// What is remembered of a peer.
 #[derive(Clone, Copy, Debug, Default)]
@@ -123,10 +127,8 @@ impl Register {
     fn resume(&self, peer: PeerKey, now: Timestamp) -> bool {
         let mut peers = self.peers.of(peer);
         let Some(record) = peers.get_mut(peer) else { return false };
-        let is_back = record.blocked_until > Timestamp::default()
-            && record.blocked_until <= now
-            && record.resumed_after < record.blocked_until
-            && record.authenticated_until <= now;
+        let is_back =
+            record.awaits_return() && record.blocked_until <= now && record.authenticated_until <= now;
         if !is_back {
             return false;
         }

@@ -91,6 +91,12 @@ pub struct StrikeLevel {
 }
 
 impl StrikeLevel {
+    /// As many strikes as will have leaked away by then.
+    #[must_use]
+    pub const fn until(empty_at: Timestamp) -> Self {
+        Self { empty_at }
+    }
+
     /// Adds strikes, each of which takes `decay` to leak away.
     #[must_use]
     pub fn add(self, weight: u32, decay: Duration, now: Timestamp) -> Self {

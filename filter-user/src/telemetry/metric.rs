@@ -146,6 +146,7 @@ metrics! {
     TLS_RELOADS = counter_by::<Outcome>("relaygate_tls_reloads_total", "outcome", "Times that the certificates were read again");
     TLS_FIRST_END = gauge("relaygate_tls_certificate_not_after_seconds",
         "When the first certificate in force expires, in seconds of Unix time");
+    STATE_WRITES = counter_by::<Outcome>("relaygate_state_writes_total", "outcome", "Times that the state file was written");
     POLICY_REQUESTS = counter_by::<PolicyOutcome>("relaygate_policy_requests_total", "outcome",
         "Requests of Postfix that were answered");
     REFUSALS_SUMMED = counter("relaygate_refusals_summed_total", "Refusals that were logged in a summary only");

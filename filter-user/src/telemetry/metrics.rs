@@ -136,6 +136,8 @@ pub struct Metrics {
     pub tls_reloads: CounterBy<Outcome>,
     /// See [`metric::TLS_FIRST_END`].
     pub tls_first_end: Gauge,
+    /// See [`metric::STATE_WRITES`].
+    pub state_writes: CounterBy<Outcome>,
     /// See [`metric::POLICY_REQUESTS`].
     pub policy_requests: CounterBy<PolicyOutcome>,
     /// See [`metric::REFUSALS_SUMMED`].
@@ -187,6 +189,7 @@ impl Metrics {
             tls_resumed: counter(&metric::TLS_RESUMED),
             tls_reloads: CounterBy::new(&metric::TLS_RELOADS),
             tls_first_end: gauge(&metric::TLS_FIRST_END),
+            state_writes: CounterBy::new(&metric::STATE_WRITES),
             policy_requests: CounterBy::new(&metric::POLICY_REQUESTS),
             refusals_summed: counter(&metric::REFUSALS_SUMMED),
             kernel_not_held: counter(&metric::KERNEL_NOT_HELD),

@@ -1,0 +1,161 @@
+//! Keeps the state file: reads it at the start, writes it when something has changed, and at the end.
+
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use filter_common::{PeerKey, Timestamp};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+use super::error::{StateError, Unreadable};
+use super::file::{self, StateFile, beside, failed};
+use super::line::Known;
+use super::moment::{Moment, Passed};
+use crate::peers::{Register, SHARDS};
+use crate::telemetry::label::Outcome;
+use crate::telemetry::{Metrics, field};
+
+/// How long a change waits at most to be written.
+const EVERY: Duration = Duration::from_secs(60);
+
+/// Keeps one file.
+#[derive(Debug)]
+pub struct Keeper {
+    path: PathBuf,
+    /// Held while this process uses the file. A file of its own, since the other is a new one each time.
+    _lock: File,
+    written: Mutex<Written>,
+}
+
+/// When it was written last, and what was known then.
+#[derive(Debug, Default)]
+struct Written {
+    at: Timestamp,
+    changes: u64,
+}
+
+impl Keeper {
+    /// Takes a state file for this process alone, and reads what it says into the register. One that cannot be understood is
+    /// put aside, and the log says so.
+    pub fn start(path: &Path, register: &Register, now: &Moment) -> Result<Self, StateError> {
+        let lock = lock(path)?;
+        if let Some(mut file) = StateFile::open(path)? {
+            restore(path, &mut file, register, now)?;
+        }
+        let written = Written { at: now.boot, changes: changes(register) };
+        Ok(Self { path: path.to_owned(), _lock: lock, written: Mutex::new(written) })
+    }
+
+    /// Whether it is time to write: something has changed, and was not written for a while.
+    #[must_use]
+    pub fn is_due(&self, register: &Register, now: Timestamp) -> bool {
+        // Who holds it is writing.
+        let Ok(written) = self.written.try_lock() else { return false };
+        written.at.plus(EVERY) <= now && written.changes != changes(register)
+    }
+
+    /// Writes what is known now. Takes its time, but keeps nobody waiting: each shard of the register is locked while it is
+    /// copied, not while it is written.
+    pub fn write(&self, register: &Register, now: &Moment) {
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        // What changes from here on may be in the file or not: it is written the next time.
+        *written = Written { at: now.boot, changes: changes(register) };
+        let peers = (0..SHARDS).flat_map(|shard| known_of(register, shard, now.boot));
+        let outcome = match file::write(&self.path, now, peers) {
+            Ok(count) => {
+                tracing::debug!({ field::COUNT } = count, "state file written");
+                Outcome::Ok
+            }
+            Err(error) => {
+                written.changes = written.changes.wrapping_sub(1);
+                tracing::error!({ field::ERROR } = %error, "state file not written; it is tried again in a minute");
+                Outcome::Failed
+            }
+        };
+        Metrics::new().state_writes.of(outcome).increment(1);
+    }
+}
+
+/// Holds the file, or says who else does.
+fn lock(path: &Path) -> Result<File, StateError> {
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(beside(path, ".lock"))
+        .map_err(failed(path, "make its lock"))?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(Errno::WOULDBLOCK) => Err(StateError::InUse { path: path.to_owned() }),
+        Err(errno) => Err(failed(path, "lock it")(errno.into())),
+    }
+}
+
+fn restore(path: &Path, file: &mut StateFile, register: &Register, now: &Moment) -> Result<(), StateError> {
+    let read = file.each(now, |known| {
+        if let Some(remembered) = &known.remembered {
+            register.remember(remembered, now.boot);
+        }
+        if let Some(held) = &known.held {
+            register.hold(held, now.boot);
+        }
+    });
+    let contents = match read {
+        Ok(contents) => contents,
+        Err(reason) => return put_aside(path, &reason, now),
+    };
+    let (peers, ago) = (register.len(), humantime::format_duration(whole_seconds(contents.passed.time())));
+    match contents.passed {
+        Passed::SameBoot(_) | Passed::WallClock(_) => tracing::info!(
+            { field::COUNT } = peers,
+            { field::DURATION } = %ago,
+            "state file read: {} peers, of which the sanctions, strikes and authentications that are not over go on",
+            contents.peers
+        ),
+        Passed::AtLeast(_) => tracing::warn!(
+            { field::COUNT } = peers,
+            "state file read: {} peers; the wall clock has gone back, or years ahead, since it was written, so all times in \
+             it go on as if it were from the last moment before this boot",
+            contents.peers
+        ),
+    }
+    Ok(())
+}
+
+/// Keeps what could not be understood, for who can.
+fn put_aside(path: &Path, reason: &Unreadable, now: &Moment) -> Result<(), StateError> {
+    let aside = beside(path, &format!(".unread-{}", now.wall));
+    std::fs::rename(path, &aside).map_err(failed(path, "put it aside, unreadable as it is"))?;
+    tracing::error!(
+        { field::REASON } = %reason,
+        "state file {} cannot be used: it is now {}, and the start goes on without what it says",
+        path.display(),
+        aside.display()
+    );
+    Ok(())
+}
+
+fn whole_seconds(duration: Duration) -> Duration {
+    Duration::from_secs(duration.as_secs())
+}
+
+fn changes(register: &Register) -> u64 {
+    register.changes().wrapping_add(register.enforcer().changes())
+}
+
+/// What is remembered and what is in force, together.
+fn known_of(register: &Register, shard: usize, now: Timestamp) -> impl Iterator<Item = Known> {
+    let mut known: HashMap<PeerKey, Known, foldhash::fast::RandomState> = HashMap::default();
+    for remembered in register.remembered(shard, now) {
+        known.insert(remembered.peer, Known { remembered: Some(remembered), held: None });
+    }
+    for held in register.enforcer().held_in_shard(shard, now) {
+        known.entry(held.peer).or_insert(Known { remembered: None, held: None }).held = Some(held);
+    }
+    known.into_values()
+}
