@@ -40,7 +40,13 @@ pub(super) fn prepare(row: &Row) -> Kernel {
     });
     let kernel =
         Kernel::load(&settings(allow.collect(), row.prefixes), LocalEnforcer::new(LIMIT, 100)).unwrap();
-    let start = Timestamp(now().0.checked_sub(row.at.as_nanos() as u64).unwrap());
+    let now = now();
+    // On a machine that has not run for so long, what is over has ended when it started.
+    let moment = |after: Duration| {
+        let at = i128::from(now.0) - row.at.as_nanos() as i128 + after.as_nanos() as i128;
+        Timestamp(u64::try_from(at).unwrap_or(u64::from(after > Duration::ZERO)))
+    };
+    let start = moment(Duration::ZERO);
     let enforcer = kernel.enforcer();
     let enforce =
         |host: IpAddr, sanction| enforcer.enforce(PeerKey::from_ip(host, row.prefixes), sanction, start);
@@ -48,10 +54,10 @@ pub(super) fn prepare(row: &Row) -> Kernel {
         match *known {
             Known::Allowed(_) => {}
             Known::Authenticated { host, until } => {
-                enforcer.authenticate(PeerKey::from_ip(host, row.prefixes), start.plus(until), start);
+                enforcer.authenticate(PeerKey::from_ip(host, row.prefixes), moment(until), start);
             }
-            Known::Limited { host, until } => enforce(host, Sanction::Limited { until: start.plus(until) }),
-            Known::Blocked { host, until } => enforce(host, Sanction::Blocked { until: start.plus(until) }),
+            Known::Limited { host, until } => enforce(host, Sanction::Limited { until: moment(until) }),
+            Known::Blocked { host, until } => enforce(host, Sanction::Blocked { until: moment(until) }),
             Known::Lifted(host) => enforce(host, Sanction::None),
         }
     }
