@@ -51,6 +51,12 @@ const TOOLS: &[Tool] = &[
     apt("ldap-utils", "/usr/bin/ldapadd", "fills that directory"),
     apt("haproxy", "/usr/sbin/haproxy", "a load balancer before relaygate, and what TLS is compared with"),
     apt("dnsmasq-base", "/usr/sbin/dnsmasq", "answers for MX records in the tests"),
+    apt(
+        "qemu-system-x86",
+        "/usr/bin/qemu-system-x86_64",
+        "boots other kernels, which try the kernel program",
+    ),
+    apt("busybox-static", "/bin/busybox", "what those kernels start"),
     apt("tcpdump", "/usr/bin/tcpdump", "shows the packets of a failed namespace test"),
     apt("strace", "/usr/bin/strace", "tests count system calls"),
     Tool {

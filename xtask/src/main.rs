@@ -6,6 +6,7 @@ mod decide;
 mod docs;
 mod doctor;
 mod ebpf;
+mod kernels;
 mod layers;
 mod process;
 mod proofs;
@@ -51,6 +52,8 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Boots other kernels in an emulated machine, and lets them verify and run the kernel program.
+    Kernels,
     /// Says what this machine lacks.
     Doctor {
         /// Install it (Debian, as root).
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         Command::Decide => decide::run(),
         Command::Docs { check } => docs::run(check),
         Command::Ebpf { check } => ebpf::run(check),
+        Command::Kernels => kernels::run(),
         Command::Doctor { install } => doctor::run(install),
     };
     match result {

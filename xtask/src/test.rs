@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use crate::process::{self, cargo};
-use crate::{cost, decide, docs, doctor, ebpf, layers, tidy};
+use crate::{cost, decide, docs, doctor, ebpf, kernels, layers, tidy};
 
 /// Tests that need root stand in a module of this name, in unit tests as in `tests/it`.
 const AS_ROOT: &str = "test(/(^|::)as_root::/)";
@@ -109,6 +109,7 @@ fn steps(options: &Options) -> Vec<Step> {
     if !unprivileged {
         // Who may not install the BPF toolchain builds and tests with the committed object.
         steps.push(Step::new("kernel object", || ebpf::run(true)));
+        steps.push(Step::new("other kernels", kernels::run));
     }
     steps
 }
@@ -136,7 +137,8 @@ fn say_what_was_left_out() -> anyhow::Result<()> {
         AS_ROOT,
     ]))?;
     eprintln!(
-        "left out: whether the committed kernel object is what its sources give (cargo xtask ebpf --check)"
+        "left out: whether the committed kernel object is what its sources give (cargo xtask ebpf --check), and what \
+         other kernels make of it (cargo xtask kernels)"
     );
     if list.trim().is_empty() {
         eprintln!("no test needs root: none was left out");

@@ -1,0 +1,154 @@
+//! `cargo xtask kernels`: other kernels than the one that runs here verify and run the kernel program. Each of Debian's
+//! kernels is booted in an emulated machine, which runs the tests of packets that also run here: the same object, loaded
+//! by the same code. Installs nothing: the kernels are unpacked under `target`, and `doctor` installs the emulator.
+//!
+//! The machine is emulated even where `/dev/kvm` is: that may be there and not work (machines within machines), and what
+//! it would save is seconds.
+#![allow(clippy::print_stdout, reason = "what a command says is its output")]
+
+mod boot;
+mod image;
+mod package;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::process::{self, cargo};
+use crate::tree;
+
+/// Kernels by the package that always depends on the latest of its line: the one that Debian 12 comes with, the oldest
+/// that there is a package of, and the newest that Debian 12 offers. The one that runs here is tried by the tests.
+const KERNELS: [&str; 2] = ["linux-image-cloud-amd64", "linux-image-6.12-cloud-amd64"];
+
+/// The tests that run there. They need nothing but the kernel, `ip` and what is compiled in.
+const TESTS: &str = "packets::as_root::";
+
+/// Those of them that measure this machine, or only repeat much of what others do once: emulated, they take minutes.
+const TOO_LONG: [&str; 2] = ["a_packet_costs_nanoseconds", "agree_on_mangled_packets"];
+
+/// A machine that takes longer has come to a stop.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Boots all, at once: each keeps one core busy.
+pub(crate) fn run() -> Result<()> {
+    let programs = Programs::build()?;
+    let folder = target().join("kernels");
+    std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let outcomes: Vec<_> = std::thread::scope(|scope| {
+        let running = KERNELS.map(|name| {
+            let (programs, folder) = (&programs, &folder);
+            (name, scope.spawn(move || one(name, programs, folder)))
+        });
+        running.map(|(name, thread)| (name, thread.join())).into()
+    });
+    let mut failed = Vec::new();
+    for (name, outcome) in outcomes {
+        match outcome {
+            Ok(Ok(said)) => println!("{said}"),
+            Ok(Err(error)) => failed.push(format!("{name}: {error:#}")),
+            Err(_) => failed.push(format!("{name}: the thread that ran it panicked, see above")),
+        }
+    }
+    if !failed.is_empty() {
+        bail!("{}", failed.join("\n"));
+    }
+    Ok(())
+}
+
+/// Boots one kernel, and says what came of it.
+fn one(name: &str, programs: &Programs, folder: &Path) -> Result<String> {
+    let began = Instant::now();
+    let kernel = package::unpacked(name, folder)?;
+    let image = folder.join(format!("{name}.cpio"));
+    image::make(&image, &kernel, programs)?;
+    let said = boot::run(&kernel.image, &image, PATIENCE)?;
+    let log = folder.join(format!("{name}.log"));
+    std::fs::write(&log, &said).with_context(|| format!("cannot write {}", log.display()))?;
+    let result = judge(&said)
+        .with_context(|| format!("kernel {}, whole output in {}", kernel.release, log.display()))?;
+    Ok(format!("{}: {result} ({:.0} s)", kernel.release, began.elapsed().as_secs_f64()))
+}
+
+/// What is run in the machine.
+struct Programs {
+    /// The integration tests.
+    tests: PathBuf,
+}
+
+impl Programs {
+    /// Builds them as the gate's tests are built, so that nothing is built twice.
+    fn build() -> Result<Self> {
+        let mut build = cargo(&["test", "--quiet", "--no-run", "--workspace", "--message-format", "json"]);
+        let built = process::output(&mut build)?;
+        let tests = built.lines().find_map(integration_tests).context("cargo built no test `it`")?;
+        Ok(Self { tests })
+    }
+}
+
+/// The program, if this is what cargo says of the integration tests.
+fn integration_tests(artifact: &str) -> Option<PathBuf> {
+    if !artifact.contains(r#""kind":["test"]"#) || !artifact.contains(r#""name":"it""#) {
+        return None;
+    }
+    let (_, path) = artifact.split_once(r#""executable":""#)?;
+    let (path, _) = path.split_once('"')?;
+    Some(path.into())
+}
+
+/// What the machine's console must have shown, and how the tests sum themselves up.
+fn judge(said: &str) -> Result<&str> {
+    let lines = || said.lines().map(str::trim_end);
+    let summary = lines().find(|line| line.starts_with("test result: "));
+    let end = lines().find_map(|line| line.strip_prefix(image::END));
+    let shown = || {
+        let all: Vec<&str> = lines().collect();
+        all[all.len().saturating_sub(60)..].join("\n")
+    };
+    let Some(end) = end else { bail!("the machine came to no end:\n{}", shown()) };
+    let Some(summary) = summary else { bail!("no test ran (exit code {end}):\n{}", shown()) };
+    ensure!(end == "0", "exit code {end}:\n{}", shown());
+    ensure!(!summary.contains(" 0 passed"), "no test ran: {summary}");
+    Ok(summary.trim_start_matches("test result: "))
+}
+
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| tree::root().join("target"), PathBuf::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_tests_that_ran_to_their_end_and_passed_will_do() {
+        let end = |code: &str| format!("{}{code}", image::END);
+        let rows = [
+            (
+                format!("test result: ok. 18 passed; 0 failed\r\n{}\r\n", end("0")),
+                Ok("ok. 18 passed; 0 failed"),
+            ),
+            (format!("test result: FAILED. 17 passed; 1 failed\n{}\n", end("101")), Err("exit code 101")),
+            (format!("test result: ok. 0 passed; 0 failed\n{}\n", end("0")), Err("no test ran")),
+            (format!("ip: not found\n{}\n", end("0")), Err("no test ran")),
+            ("test result: ok. 18 passed; 0 failed\nkernel panic".to_owned(), Err("no end")),
+            (String::new(), Err("no end")),
+        ];
+        for (said, wanted) in rows {
+            match (judge(&said), wanted) {
+                (Ok(result), Ok(wanted)) => assert_eq!(result, wanted),
+                (Err(error), Err(wanted)) => assert!(error.to_string().contains(wanted), "{error}"),
+                (other, _) => panic!("{said:?}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn the_tests_are_found_in_what_cargo_says() {
+        let artifact = r#"{"reason":"compiler-artifact","target":{"kind":["test"],"name":"it"},"executable":"/x/it-1","fresh":true}"#;
+        assert_eq!(integration_tests(artifact), Some("/x/it-1".into()));
+        assert_eq!(integration_tests(&artifact.replace(r#""it""#, r#""allocations""#)), None);
+        assert_eq!(integration_tests(&artifact.replace(r#""/x/it-1""#, "null")), None);
+    }
+}
