@@ -4,9 +4,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use filter_common::{PeerKey, Sanction, Timestamp};
+use ipnet::IpNet;
 
+use super::allow::AllowMap;
 use super::hosts::{HostTable, NotHeld};
-use crate::peers::{Admission, Enforcer, Held, Home, LocalEnforcer};
+use crate::peers::{Admission, Enforcer, Held, Home, LocalEnforcer, NotExempted};
 
 /// Entries removed before other threads get their turn at the maps.
 const SWEPT_AT_ONCE: usize = 256;
@@ -15,13 +17,14 @@ const SWEPT_AT_ONCE: usize = 256;
 #[derive(Debug)]
 pub struct KernelEnforcer {
     hosts: Mutex<HostTable>,
+    allow: AllowMap,
     local: LocalEnforcer,
     not_held: AtomicU64,
 }
 
 impl KernelEnforcer {
-    pub(super) fn new(hosts: HostTable, local: LocalEnforcer) -> Self {
-        Self { hosts: Mutex::new(hosts), local, not_held: AtomicU64::new(0) }
+    pub(super) fn new(hosts: HostTable, allow: AllowMap, local: LocalEnforcer) -> Self {
+        Self { hosts: Mutex::new(hosts), allow, local, not_held: AtomicU64::new(0) }
     }
 
     /// How many sanctions and authentications did not get into the kernel's maps, because they were full or the kernel
@@ -114,5 +117,17 @@ impl Enforcer for KernelEnforcer {
 
     fn home(&self) -> Home {
         Home::Kernel
+    }
+
+    fn held(&self, peer: PeerKey, now: Timestamp) -> Option<Held> {
+        self.local.held(peer, now)
+    }
+
+    fn is_installed(&self, peer: PeerKey) -> bool {
+        self.hosts().in_force_since(peer).is_some()
+    }
+
+    fn exempt(&self, network: IpNet, exempt: bool) -> Result<(), NotExempted> {
+        self.allow.set(network, exempt)
     }
 }

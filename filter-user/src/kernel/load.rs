@@ -1,15 +1,14 @@
 //! Loads the committed object: load-time constants, sizes of maps, what is in them from the start.
 
-use aya::maps::lpm_trie::{Key, LpmTrie};
 use aya::maps::{Array, Map, MapData, MapError};
 use aya::programs::Xdp;
 use aya::{Ebpf, EbpfLoader};
 use filter_common::LoadTime;
 use filter_common::schema::{self, PORTS_PER_WORD, Stamped};
-use ipnet::IpNet;
 
 use super::hosts::HostTable;
 use super::{KernelError, KernelSettings};
+use crate::peers::MAX_ALLOWANCES;
 
 /// The program, as `cargo xtask ebpf` built it.
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../../../filter-ebpf/object/relaygate.bpf.o");
@@ -26,13 +25,12 @@ pub(super) fn object(settings: &KernelSettings) -> Result<Ebpf, KernelError> {
         .override_global("LOAD_TIME", &load_time, true)
         .map_max_entries("PEERS", entries(settings.max_peers))
         .map_max_entries("AUTHENTICATED", entries(settings.max_authenticated))
-        .map_max_entries("ALLOW", entries(settings.allow.len()))
+        .map_max_entries("ALLOW", entries(settings.allow.len().saturating_add(MAX_ALLOWANCES)))
         .load(OBJECT)
         .map_err(KernelError::refused)?;
     // First the program: it names its maps by their descriptors, which close when a map that was taken is dropped.
     xdp(&mut ebpf)?.load().map_err(KernelError::verifier)?;
     protect(&mut ebpf, &settings.ports)?;
-    allow(&mut ebpf, &settings.allow)?;
     Ok(ebpf)
 }
 
@@ -93,23 +91,6 @@ fn port_words(ports: &[u16]) -> Vec<(u32, u64)> {
     words
 }
 
-fn allow(ebpf: &mut Ebpf, networks: &[IpNet]) -> Result<(), KernelError> {
-    let mut trie: LpmTrie<MapData, [u8; 16], u8> = take(ebpf, "ALLOW")?;
-    for network in networks {
-        let (length, address) = mapped(network);
-        trie.insert(&Key::new(length, address), 1, 0).map_err(KernelError::map("ALLOW"))?;
-    }
-    Ok(())
-}
-
-/// A network as the trie holds it: IPv4 in `::ffff:0:0/96`.
-fn mapped(network: &IpNet) -> (u32, [u8; 16]) {
-    match network {
-        IpNet::V4(v4) => (u32::from(v4.prefix_len()) + 96, v4.network().to_ipv6_mapped().octets()),
-        IpNet::V6(v6) => (u32::from(v6.prefix_len()), v6.network().octets()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,13 +105,5 @@ mod tests {
         let mut words = port_words(&[25, 0, 587, 65535, 25]);
         words.sort_unstable();
         assert_eq!(words, [(0, 1 | 1 << 25), (587 / 64, 1 << (587 % 64)), (1023, 1 << 63)]);
-    }
-
-    #[test]
-    fn ipv4_networks_are_mapped() {
-        let (length, address) = mapped(&"192.0.2.77/24".parse().unwrap());
-        assert_eq!((length, &address[10..]), (120, &[0xff, 0xff, 192, 0, 2, 0][..]));
-        let (length, address) = mapped(&"2001:db8::1/32".parse().unwrap());
-        assert_eq!((length, &address[..5]), (32, &[0x20, 0x01, 0x0d, 0xb8, 0][..]));
     }
 }

@@ -5,6 +5,7 @@
 //!
 //! 5.15, see [`probe`].
 
+mod allow;
 mod attach;
 mod counters;
 pub mod enforcer;
@@ -31,6 +32,7 @@ pub use error::KernelError;
 pub use events::FirstDrops;
 pub use program::{MeasuringRuns, ProgramStats, TestRun};
 
+use allow::AllowMap;
 use counters::Counters;
 use events::Events;
 
@@ -73,7 +75,8 @@ impl Kernel {
         probe::require()?;
         let indices = attach::resolve(&settings.interfaces)?;
         let mut program = load::object(settings)?;
-        let enforcer = Arc::new(KernelEnforcer::new(load::hosts(&mut program, settings)?, local));
+        let allow = AllowMap::new(load::take(&mut program, "ALLOW")?, &settings.allow)?;
+        let enforcer = Arc::new(KernelEnforcer::new(load::hosts(&mut program, settings)?, allow, local));
         let counters = Counters::new(load::take(&mut program, "COUNTERS")?);
         let first_drops = Arc::new(FirstDrops::default());
         let events = Events::new(&mut program, settings.trace, enforcer.clone(), first_drops.clone())?;

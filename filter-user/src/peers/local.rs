@@ -119,6 +119,12 @@ impl Enforcer for LocalEnforcer {
     fn home(&self) -> Home {
         Home::Process
     }
+
+    fn held(&self, peer: PeerKey, now: Timestamp) -> Option<Held> {
+        let mut peers = self.peers.of(peer);
+        let in_force = peers.get_mut(peer).filter(|in_force| in_force.worth(now) > 0)?;
+        Some(Held::of(peer, in_force, now))
+    }
 }
 
 #[cfg(test)]

@@ -30,6 +30,12 @@ impl Strike {
         Self::ProtocolAbuse,
     ];
 
+    /// The kind of this name.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
     /// Its name in metrics and logs.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -116,6 +122,12 @@ impl StrikeLevel {
         let kept =
             u64::try_from(decay.saturating_mul(strikes.saturating_sub(1)).as_nanos()).unwrap_or(u64::MAX);
         Timestamp(self.empty_at.0.saturating_sub(kept))
+    }
+
+    /// As many as stand at `now`, or as `strikes`, whichever is less.
+    #[must_use]
+    pub fn at_most(self, strikes: u32, decay: Duration, now: Timestamp) -> Self {
+        Self { empty_at: self.empty_at.min(now.plus(decay.saturating_mul(strikes))) }
     }
 
     /// When all have leaked away.

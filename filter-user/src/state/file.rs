@@ -209,6 +209,7 @@ mod tests {
             blocked_until: Timestamp::default(),
             has_resumed: true,
             authenticated_until: Timestamp::default(),
+            last_strike: None,
         };
         Known { remembered: Some(remembered), held: None }
     }

@@ -7,7 +7,7 @@ use filter_common::{PeerKey, PrefixLengths, Sanction, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::moment::{Moment, Passed};
-use crate::peers::{Held, Remembered};
+use crate::peers::{Held, LastStrike, Remembered, Strike};
 
 /// The format that is written.
 pub(super) const FORMAT: u32 = 1;
@@ -64,6 +64,11 @@ pub(super) struct Line {
     pub(super) resumed: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) authenticated_ms: Option<i64>,
+    /// What it was struck for last, and when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) struck: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) struck_ms: Option<i64>,
     /// What is in force for it, where the rest does not say so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) in_force: Option<InForce>,
@@ -110,6 +115,8 @@ impl Known {
             line.blocked_ms = ahead(known.blocked_until);
             line.resumed = known.has_resumed && known.blocked_until > Timestamp::default();
             line.authenticated_ms = ahead(known.authenticated_until);
+            line.struck = known.last_strike.map(|strike| strike.kind.name().to_owned());
+            line.struck_ms = known.last_strike.map(|strike| moment.ahead(strike.at));
         }
         line.in_force = self.held.and_then(|held| {
             let mut in_force =
@@ -140,6 +147,12 @@ impl Known {
             blocked_until: time(line.blocked_ms),
             has_resumed: line.resumed || line.blocked_ms.is_none(),
             authenticated_until: time(line.authenticated_ms),
+            // A kind of another version is none.
+            last_strike: line
+                .struck
+                .as_deref()
+                .and_then(Strike::of_name)
+                .map(|kind| LastStrike { kind, at: time(line.struck_ms) }),
         };
         let held = line.in_force.as_ref().map(|in_force| {
             let sanction = match (in_force.blocked_ms, in_force.limited_ms) {
@@ -188,6 +201,7 @@ mod tests {
             blocked_until: at(3000),
             has_resumed: false,
             authenticated_until: Timestamp::default(),
+            last_strike: Some(LastStrike { kind: Strike::UnknownRecipient, at: at(700) }),
         };
         let over = Remembered { blocked_until: at(400), has_resumed: true, ..remembered };
         let only = Remembered {
@@ -197,6 +211,7 @@ mod tests {
             blocked_until: Timestamp::default(),
             has_resumed: true,
             authenticated_until: at(9000),
+            last_strike: None,
         };
         let held = |sanction, authenticated_until| Held { peer, sanction, authenticated_until };
         let never = Timestamp::default();
@@ -204,12 +219,12 @@ mod tests {
             (
                 Some(remembered),
                 Some(held(Sanction::Blocked { until: at(3000) }, never)),
-                r#"{"peer":"192.0.2.7","strikes_ms":4000,"blocks":2,"blocked_ms":2000}"#,
+                r#"{"peer":"192.0.2.7","strikes_ms":4000,"blocks":2,"blocked_ms":2000,"struck":"unknown_recipient","struck_ms":-300}"#,
             ),
             (
                 Some(over),
                 Some(held(Sanction::Limited { until: at(2000) }, never)),
-                r#"{"peer":"192.0.2.7","strikes_ms":4000,"blocks":2,"blocked_ms":-600,"resumed":true,"in_force":{"limited_ms":1000}}"#,
+                r#"{"peer":"192.0.2.7","strikes_ms":4000,"blocks":2,"blocked_ms":-600,"resumed":true,"struck":"unknown_recipient","struck_ms":-300,"in_force":{"limited_ms":1000}}"#,
             ),
             (Some(only), None, r#"{"peer":"2001:db8:1:2::","authenticated_ms":8000}"#),
             (

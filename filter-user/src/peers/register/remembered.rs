@@ -3,7 +3,7 @@
 
 use filter_common::{PeerKey, Sanction, Timestamp};
 
-use super::{Record, Register};
+use super::{LastStrike, Record, Register};
 use crate::peers::bounded::Worth as _;
 use crate::peers::enforcer::Enforcer;
 use crate::peers::local::Held;
@@ -24,6 +24,8 @@ pub struct Remembered {
     pub has_resumed: bool,
     /// Until when it counts as authenticated.
     pub authenticated_until: Timestamp,
+    /// The offence that it was struck for last.
+    pub last_strike: Option<LastStrike>,
 }
 
 impl Record {
@@ -46,6 +48,7 @@ impl Remembered {
             blocked_until: record.blocked_until,
             has_resumed: record.has_resumed(),
             authenticated_until: record.authenticated_until,
+            last_strike: record.last_strike,
         }
     }
 
@@ -56,6 +59,7 @@ impl Remembered {
             blocked_until: self.blocked_until,
             resumed_after: if self.has_resumed { self.blocked_until } else { Timestamp::default() },
             authenticated_until: self.authenticated_until,
+            last_strike: self.last_strike,
         }
     }
 }
@@ -65,9 +69,13 @@ impl Register {
     /// The shard is locked while it is copied, the others are not.
     #[must_use]
     pub fn remembered(&self, shard: usize, now: Timestamp) -> Vec<Remembered> {
+        self.records(shard, now).iter().map(|(peer, record)| Remembered::of(*peer, record)).collect()
+    }
+
+    /// The same, as it is kept.
+    pub(super) fn records(&self, shard: usize, now: Timestamp) -> Vec<(PeerKey, Record)> {
         let peers = self.peers.shard(shard);
-        let known = peers.iter().filter(|(_, record)| record.worth(now) > 0);
-        known.map(|(peer, record)| Remembered::of(*peer, record)).collect()
+        peers.iter().filter(|(_, record)| record.worth(now) > 0).copied().collect()
     }
 
     /// Remembers this, unless the peer has earned worse since, and puts in force what it comes to at `now`. A peer is what
@@ -91,7 +99,7 @@ impl Register {
             self.enforcer.authenticate(peer, record.authenticated_until, now);
             return;
         }
-        match self.in_force(&record, now) {
+        match self.in_force(peer, &record, now) {
             // It is limited when it comes back.
             Sanction::Limited { .. } if record.awaits_return() => {}
             Sanction::None => {}
@@ -219,6 +227,7 @@ mod tests {
             blocked_until: at(301),
             has_resumed: true,
             authenticated_until: Timestamp::default(),
+            last_strike: None,
         };
         fresh.remember(&long_ago, at(301 + 3600));
         assert_eq!(all(&fresh, at(4000))[0].blocks, 0);
