@@ -55,6 +55,22 @@ impl PeerKey {
         }
     }
 
+    /// Its bytes as two words, in the machine's order: as the table of hosts holds it.
+    #[must_use]
+    #[inline(always)]
+    pub const fn words(&self) -> [u64; 2] {
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = self.0;
+        [u64::from_ne_bytes([a, b, c, d, e, f, g, h]), u64::from_ne_bytes([i, j, k, l, m, n, o, p])]
+    }
+
+    /// The peer whose bytes these words are.
+    #[must_use]
+    pub const fn from_words(words: [u64; 2]) -> Self {
+        let [a, b, c, d, e, f, g, h] = words[0].to_ne_bytes();
+        let [i, j, k, l, m, n, o, p] = words[1].to_ne_bytes();
+        Self([a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p])
+    }
+
     /// The lowest address of this peer.
     #[must_use]
     pub const fn address(&self) -> IpAddr {
@@ -111,6 +127,12 @@ mod tests {
         assert_eq!(key("2001:db8:1:2:3:4:5:6", lengths), "2001:db8:1:2::");
         assert_eq!(key("192.0.2.7", lengths), "192.0.2.7");
         assert_eq!(key("::ffff:192.0.2.7", lengths), "192.0.2.7");
+    }
+
+    #[test]
+    fn a_key_is_its_words() {
+        let peer = PeerKey(core::array::from_fn(|n| n as u8));
+        assert_eq!(PeerKey::from_words(peer.words()), peer);
     }
 
     #[test]

@@ -1,12 +1,17 @@
-//! One stamp over all that kernel and userspace share: two builds may work on the same maps only where it is equal.
-//! Changes by itself with every size, offset, counter and reason; a change of meaning alone bumps `GENERATION`.
+//! One stamp over all that kernel and userspace share: two builds may work on the same maps only where it is equal. And
+//! one each over the table of hosts and over the counters, which may outlive a change of the rest. They change by
+//! themselves with every size, offset, counter and reason; a change of meaning alone bumps a `GENERATION`.
 
 use core::mem::offset_of;
 
-use crate::{Counter, Event, LoadTime, PeerEntry, PeerKey, Reason};
+use crate::table::{meter, seed, state};
+use crate::{Control, Counter, Event, LoadTime, PeerEntry, PeerKey, Reason, head, table};
 
 /// Goes up when the meaning of a field changes and its place does not.
 const GENERATION: u64 = 1;
+
+/// The same for the table of hosts: the stamp over all changes with it.
+const TABLE_GENERATION: u64 = 1;
 
 /// What stands before the stamp in the object, so that it can be found there.
 pub const MARK: [u8; 16] = *b"relaygate schema";
@@ -17,8 +22,20 @@ pub const PORTS_PER_WORD: u32 = u64::BITS;
 /// Elements of the map `PORTS`.
 pub const PORT_WORDS: u32 = (u16::MAX as u32 + 1) / PORTS_PER_WORD;
 
-/// The stamp.
+/// The stamp over all.
 pub const STAMP: u64 = stamp();
+
+/// The stamp over the table of hosts.
+pub const TABLE: u64 = Fnv::START
+    .words(&[TABLE_GENERATION, size_of::<PeerKey>() as u64])
+    .words(&table::LAYOUT)
+    .words(&state::LAYOUT)
+    .words(&seed::LAYOUT)
+    .words(&meter::LAYOUT)
+    .0;
+
+/// The stamp over the counters.
+pub const COUNTERS: u64 = counters();
 
 /// The stamp as the object carries it.
 #[derive(Clone, Copy, Debug)]
@@ -64,21 +81,32 @@ const fn stamp() -> u64 {
         offset_of!(LoadTime, trace) as u64,
         PORTS_PER_WORD as u64,
         PORT_WORDS as u64,
+        size_of::<Control>() as u64,
+        offset_of!(Control, boot_offset) as u64,
+        offset_of!(Control, generation) as u64,
+        offset_of!(Control, networks) as u64,
+        offset_of!(Control, capture_on) as u64,
+        offset_of!(Control, capture_key) as u64,
+        offset_of!(Control, replies_arrival) as u64,
+        offset_of!(Control, events_arrival) as u64,
+        table::GENERATIONS as u64,
+        TABLE,
+        COUNTERS,
     ];
-    let mut hash = Fnv::START;
+    let mut hash = Fnv::START.words(&numbers).words(&head::LAYOUT);
     let mut at = 0;
-    while at < numbers.len() {
-        hash = hash.bytes(&numbers[at].to_le_bytes());
-        at += 1;
-    }
-    at = 0;
-    while at < Counter::ALL.len() {
-        hash = hash.bytes(Counter::ALL[at].name().as_bytes());
-        at += 1;
-    }
-    at = 0;
     while at < Reason::ALL.len() {
         hash = hash.bytes(Reason::ALL[at].name().as_bytes());
+        at += 1;
+    }
+    hash.0
+}
+
+const fn counters() -> u64 {
+    let mut hash = Fnv::START;
+    let mut at = 0;
+    while at < Counter::ALL.len() {
+        hash = hash.bytes(Counter::ALL[at].name().as_bytes());
         at += 1;
     }
     hash.0
@@ -90,6 +118,15 @@ struct Fnv(u64);
 
 impl Fnv {
     const START: Self = Self(0xcbf2_9ce4_8422_2325);
+
+    const fn words(mut self, words: &[u64]) -> Self {
+        let mut at = 0;
+        while at < words.len() {
+            self = self.bytes(&words[at].to_le_bytes());
+            at += 1;
+        }
+        self
+    }
 
     const fn bytes(mut self, bytes: &[u8]) -> Self {
         let mut at = 0;
