@@ -1,5 +1,5 @@
 //! `cargo xtask ebpf`: builds the kernel program's object, the same bytes in every folder. `--check` compares it with
-//! the committed one. Installs nothing: `doctor` does.
+//! the committed one, and with what is built for another machine's kernel. Installs nothing: `doctor` does.
 #![allow(clippy::print_stdout, reason = "what a command says is its output")]
 
 use std::ffi::OsString;
@@ -19,20 +19,30 @@ const OBJECT: &str = "filter-ebpf/object/relaygate.bpf.o";
 /// What the committed object was built with: the bytes are the same only with the same compiler.
 const BUILT_WITH: &str = "filter-ebpf/object/built-with.txt";
 
+/// The machines whose kernels run the object: aya-ebpf wants one named. The first is the one that is built for.
+const MACHINES: [&str; 2] = ["x86_64", "aarch64"];
+
 /// Builds the object and commits it to its place, or, with `check`, compares it with what is there.
 pub(crate) fn run(check: bool) -> Result<()> {
     let root = root();
-    let built = build(&root)?;
+    fetch(&root)?;
+    let [ours, other] = MACHINES;
+    let built = build(&root, ours)?;
     let toolchain = toolchain()?;
     let (object, built_with) = (root.join(OBJECT), root.join(BUILT_WITH));
     if check {
         let committed = std::fs::read(&object).with_context(|| format!("cannot read {OBJECT}"))?;
-        if committed == built {
-            println!("{OBJECT} is what the sources give: {} bytes", built.len());
-            return Ok(());
+        if committed != built {
+            let with = std::fs::read_to_string(&built_with).unwrap_or_default();
+            bail!(difference(&committed, &built, &with, &toolchain));
         }
-        let with = std::fs::read_to_string(&built_with).unwrap_or_default();
-        bail!(difference(&committed, &built, &with, &toolchain));
+        println!("{OBJECT} is what the sources give: {} bytes", built.len());
+        ensure!(
+            build(&root, other)? == built,
+            "the kernel program is another for {other} than for {ours}: something in it is not for all machines"
+        );
+        println!("the same bytes for {}", MACHINES.join(" and for "));
+        return Ok(());
     }
     std::fs::write(&object, &built).with_context(|| format!("cannot write {OBJECT}"))?;
     std::fs::write(&built_with, toolchain).with_context(|| format!("cannot write {BUILT_WITH}"))?;
@@ -47,11 +57,28 @@ fn root() -> PathBuf {
     xtask.parent().map_or_else(|| xtask.clone(), Path::to_path_buf)
 }
 
-fn build(root: &Path) -> Result<Vec<u8>> {
+/// Lets cargo unpack what the program is made of, so that [`crates`] finds it.
+fn fetch(root: &Path) -> Result<()> {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let status = cargo.current_dir(root.join("filter-ebpf")).args(["fetch", "--quiet", "--locked"]).status();
+    ensure!(
+        status.context("cannot start cargo")?.success(),
+        "cargo cannot fetch what filter-ebpf is made of"
+    );
+    Ok(())
+}
+
+/// Where the object for a machine is built.
+fn target(root: &Path, machine: &str) -> Result<PathBuf> {
     let target = match std::env::var_os("CARGO_TARGET_DIR") {
-        Some(target) => std::path::absolute(target)?.join("bpf"),
-        None => root.join("target/bpf"),
+        Some(target) => std::path::absolute(target)?,
+        None => root.join("target"),
     };
+    Ok(target.join(format!("bpf-{machine}")))
+}
+
+fn build(root: &Path, machine: &str) -> Result<Vec<u8>> {
+    let target = target(root, machine)?;
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(root.join("filter-ebpf"));
     cargo.args(["build", "--quiet", "--release", "--locked", "--target", TARGET]);
@@ -71,7 +98,10 @@ fn build(root: &Path) -> Result<Vec<u8>> {
         .env("CARGO_INCREMENTAL", "0")
         .env("PATH", path_with_cargo_tools()?);
     // Debian's rustc is a stable one: this lets it build what the bpf target needs.
-    cargo.env("RUSTC", RUSTC).env("RUSTC_BOOTSTRAP", "1").env("CARGO_ENCODED_RUSTFLAGS", flags(root)?);
+    cargo
+        .env("RUSTC", RUSTC)
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("CARGO_ENCODED_RUSTFLAGS", flags(root, machine)?);
     ensure!(
         Path::new(RUSTC).exists(),
         "no {RUSTC}: `cargo xtask doctor --install` installs what the build needs"
@@ -85,7 +115,7 @@ fn build(root: &Path) -> Result<Vec<u8>> {
 }
 
 /// The compiler's flags, as cargo wants them encoded.
-fn flags(root: &Path) -> Result<OsString> {
+fn flags(root: &Path, machine: &str) -> Result<OsString> {
     let remap = |from: &Path, to: &str| {
         let mut flag = OsString::from("--remap-path-prefix=");
         flag.push(from);
@@ -93,8 +123,8 @@ fn flags(root: &Path) -> Result<OsString> {
         flag.push(to);
         flag
     };
-    let flags = [
-        "--cfg=bpf_target_arch=\"x86_64\"".into(),
+    let mut flags = vec![
+        format!("--cfg=bpf_target_arch=\"{machine}\"").into(),
         // With compare-and-swap (kernel 5.12), which the limiter is built on.
         "-Ctarget-cpu=v3".into(),
         // BTF is made from it; what else there is of it is stripped afterwards.
@@ -103,7 +133,27 @@ fn flags(root: &Path) -> Result<OsString> {
         remap(root, "relaygate"),
         remap(&cargo_home()?, "cargo"),
     ];
+    flags.extend(crates(machine)?.iter().map(|(from, to)| remap(from, to)));
     Ok(flags.join::<&std::ffi::OsStr>("\u{1f}".as_ref()))
+}
+
+/// Folders of other crates' sources, and what they are called in the object; the last that fits counts. Each registry
+/// has a folder, named after where it was fetched from, and aya one for each machine, with the same functions in each.
+fn crates(machine: &str) -> Result<Vec<(PathBuf, String)>> {
+    let mut folders = Vec::new();
+    let Ok(registries) = std::fs::read_dir(cargo_home()?.join("registry/src")) else { return Ok(folders) };
+    for registry in registries {
+        let registry = registry?.path();
+        folders.push((registry.clone(), "crates".to_owned()));
+        for source in std::fs::read_dir(&registry)? {
+            let name = source?.file_name().to_string_lossy().into_owned();
+            if name.starts_with("aya-ebpf-bindings-") {
+                let folder = registry.join(&name).join("src").join(machine);
+                folders.push((folder, format!("crates/{name}/src/machine")));
+            }
+        }
+    }
+    Ok(folders)
 }
 
 /// Takes the debug information out of the object and leaves its BTF.
@@ -171,7 +221,7 @@ mod tests {
 
     #[test]
     fn no_path_of_this_machine_stays_in_the_flags() {
-        let flags = flags(Path::new("/some where/relaygate")).unwrap().into_string().unwrap();
+        let flags = flags(Path::new("/some where/relaygate"), "x86_64").unwrap().into_string().unwrap();
         let flags: Vec<_> = flags.split('\u{1f}').collect();
         assert!(flags.contains(&"--remap-path-prefix=/some where/relaygate=relaygate"), "{flags:?}");
         assert!(flags.iter().any(|flag| flag.ends_with("=cargo")), "{flags:?}");
