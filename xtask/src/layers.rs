@@ -68,12 +68,13 @@ const MAY_IMPORT: [(&str, &[&str]); 17] = [
 ];
 
 /// Crates that one part alone knows.
-const ONLY_IN: [(&str, &[&str]); 26] = [
+const ONLY_IN: [(&str, &[&str]); 28] = [
     ("argon2", &["filter-user/src/auth/"]),
     ("aya", &["filter-user/src/kernel/", "filter-common/src/pod.rs"]),
     ("aya_ebpf", &["filter-ebpf/src/"]),
     ("aya_log", &["filter-user/src/kernel/"]),
     ("aya_log_ebpf", &["filter-ebpf/src/"]),
+    ("aya_obj", &["filter-user/src/kernel/"]),
     ("bcrypt", &["filter-user/src/auth/"]),
     ("bench", &["filter-user/src/cli/"]),
     ("clap", &["filter-user/src/cli/", "filter-user/src/config/"]),
@@ -87,6 +88,7 @@ const ONLY_IN: [(&str, &[&str]); 26] = [
     ("metrics_exporter_prometheus", &["filter-user/src/control/"]),
     ("redis", &["filter-user/src/fleet/"]),
     ("rpassword", &["filter-user/src/cli/"]),
+    ("rtnetlink", &["filter-user/src/kernel/"]),
     ("rsasl", &["filter-user/src/auth/"]),
     ("rustls", &["filter-user/src/proxy/tls/", "filter-user/src/lookup/ldap_tls.rs"]),
     ("rustls_native_certs", &["filter-user/src/proxy/tls/"]),
@@ -131,11 +133,12 @@ const READS_PACKETS: (&str, &[&str]) = ("filter-ebpf/src/packet.rs", &["core", "
 
 /// Every dependency of filter-user that is not ours and not listed above, so that a path that begins with it is known
 /// to be a crate's and not a local module's.
-const SHELL_CRATES: [&str; 19] = [
+const SHELL_CRATES: [&str; 20] = [
     "anyhow",
     "arc_swap",
     "base64",
     "bytes",
+    "futures_util",
     "humantime",
     "nix",
     "ppp",

@@ -9,9 +9,8 @@ use clap::ArgMatches;
 
 use super::descriptors;
 use super::destinations;
-use super::exit_codes::UsageError;
 use crate::auth::{PasswordFile, PasswordFileError, password_file};
-use crate::config::{Config, Effective, Origin};
+use crate::config::{Config, Effective, Hook, Origin};
 use crate::lookup::Directories;
 use crate::proxy::{ClientTls, OwnListeners, ServerTls, TlsError};
 
@@ -23,9 +22,6 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         .build()
         .context("cannot start a runtime")?;
     let directories = Directories::open(&config, runtime.handle())?;
-    for interface in &config.kernel.interfaces {
-        check_interface(interface)?;
-    }
     let tls = ServerTls::load(&config.tls)?;
     let listen: Vec<_> = config.listen.iter().map(|listen| listen.address).collect();
     destinations::check(&config, &OwnListeners::new(&listen, &config.own_addresses), &runtime)?;
@@ -54,6 +50,7 @@ pub fn warnings(config: &Config, directories: &Directories, tls: Option<&ServerT
     }));
     warnings.extend(config.auth.password_files().filter_map(|path| password_file::exposure(path)));
     warnings.extend(descriptors::shortage(config));
+    warnings.extend(config.kernel.interfaces.iter().filter_map(|interface| absence(interface)));
     warnings
 }
 
@@ -62,20 +59,23 @@ pub fn backend_tls(config: &Config) -> Result<ClientTls, TlsError> {
     ClientTls::new(config.backend_tls.level, config.backend_tls.authorities.as_deref())
 }
 
-/// Refuses an interface that does not exist, and names those that do.
-pub fn check_interface(interface: &str) -> Result<(), UsageError> {
+/// What is to be said of an interface that is not there, which may be one that comes later or a slip of the pen.
+fn absence(interface: &str) -> Option<String> {
     if nix::net::if_::if_nametoindex(interface).is_ok() {
-        return Ok(());
+        return None;
     }
     let known = nix::net::if_::if_nameindex().map_or_else(
         |_| String::new(),
         |known| {
             let names: Vec<_> =
                 known.iter().map(|known| known.name().to_string_lossy().into_owned()).collect();
-            format!("; this host has {}", names.join(", "))
+            format!(" This host has {}.", names.join(", "))
         },
     );
-    Err(UsageError(format!("interface = {interface:?}: there is no such network interface{known}")))
+    Some(format!(
+        "interface = {interface:?}: there is no such network interface now; until it comes, sanctions are enforced when \
+         its connections are accepted.{known}"
+    ))
 }
 
 /// Every setting as it stands; what was set is marked with its place.
@@ -102,11 +102,13 @@ fn print(
     for (file, entries) in directories.files() {
         writeln!(out, "The mailbox file {} has {entries} entries.", file.display())?;
     }
-    let home = if config.kernel.interfaces.is_empty() {
+    let home = if config.kernel.hook == Hook::None {
+        "when connections are accepted: hook = none".to_owned()
+    } else if config.kernel.interfaces.is_empty() {
         "when connections are accepted: no interface is set".to_owned()
     } else {
         format!(
-            "by XDP on {}, where it can be had, else when connections are accepted",
+            "in the kernel on {}, where it can be had, else when connections are accepted",
             config.kernel.interfaces.join(", ")
         )
     };
@@ -118,9 +120,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_interface_that_does_not_exist_is_refused_with_those_that_do() {
-        check_interface("lo").unwrap();
-        let error = check_interface("eth-nowhere").unwrap_err().to_string();
-        assert!(error.contains("\"eth-nowhere\"") && error.contains("lo"), "{error}");
+    fn an_interface_that_is_not_there_is_told_with_those_that_are() {
+        assert_eq!(absence("lo"), None);
+        let warning = absence("eth-nowhere").unwrap();
+        assert!(warning.contains("\"eth-nowhere\"") && warning.contains("This host has lo"), "{warning}");
     }
 }

@@ -64,7 +64,8 @@ pub(super) struct Desk {
     pub(super) config: Config,
     pub(super) settings: Vec<Effective>,
     pub(super) addresses: Vec<SocketAddr>,
-    pub(super) sanctions: SanctionsStatus,
+    /// Interfaces come and go while it runs.
+    pub(super) sanctions: Box<dyn Fn() -> SanctionsStatus + Send + Sync>,
     pub(super) shared: Arc<Shared>,
     pub(super) started: Instant,
 }
@@ -84,7 +85,7 @@ impl Answers for Desk {
                     profile: listen.profile.as_str().to_owned(),
                 })
                 .collect(),
-            sanctions: self.sanctions.clone(),
+            sanctions: (self.sanctions)(),
             sessions: self.shared.sessions(),
             peers: self.shared.judge.register.len(),
             backends: backends

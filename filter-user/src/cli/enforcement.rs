@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use filter_common::{Rate, Timestamp};
 
-use crate::config::Config;
+use crate::config::{Config, Hook};
 use crate::control::SanctionsStatus;
-use crate::kernel::{Kernel, KernelSettings, MeasuringRuns};
+use crate::kernel::{Kernel, KernelError, KernelSettings, MeasuringRuns, PinFault};
 use crate::peers::{Enforcer, LocalEnforcer};
 use crate::telemetry::{Metrics, field, metrics};
 
@@ -31,56 +31,43 @@ pub(super) enum Enforcement {
 }
 
 impl Enforcement {
-    /// The kernel if an interface was given and it can be had there, for these ports.
-    pub(super) fn start(config: &Config, ports: &[u16]) -> Self {
-        let local = || LocalEnforcer::new(config.limit_rate, config.max_peers);
-        if config.kernel.interfaces.is_empty() {
-            let reason = "no interface is set";
+    /// The kernel if an interface was given and it can be had there, for these ports. That another daemon has the pin
+    /// directory is an error; whatever else keeps the kernel from helping, is a reason to enforce here.
+    pub(super) fn start(config: &Config, ports: &[u16]) -> Result<Self, KernelError> {
+        let idle = match config.kernel.hook {
+            Hook::None => Some("hook = none"),
+            _ if config.kernel.interfaces.is_empty() => Some("no interface is set"),
+            _ => None,
+        };
+        if let Some(reason) = idle {
             tracing::info!(
                 { field::HOME } = PROCESS,
                 { field::REASON } = reason,
                 "sanctions are enforced when connections are accepted"
             );
-            return Self::Process { local: Arc::new(local()), reason: reason.to_owned() };
+            tell_what_is_left(config);
+            return Ok(Self::here(config, reason.to_owned()));
         }
-        let mut ports = ports.to_vec();
-        ports.sort_unstable();
-        ports.dedup();
-        let settings = KernelSettings {
-            interfaces: config.kernel.interfaces.clone(),
-            ports,
-            allow: config.never_sanctioned(),
-            prefixes: config.peer_prefixes,
-            limit_rate: config.limit_rate,
-            max_peers: config.max_peers,
-            max_authenticated: config.kernel.max_authenticated,
-            trace: false,
-        };
-        match Kernel::load(
-            &settings,
-            LocalEnforcer::new(behind_the_kernel(config.limit_rate), config.max_peers),
-        ) {
+        match Kernel::start(&kernel_settings(config, ports), behind_the_kernel(config)) {
             Ok(kernel) => {
-                for attached in kernel.attached() {
-                    tracing::info!(
-                        { field::HOME } = KERNEL,
-                        { field::INTERFACE } = attached.interface,
-                        { field::REASON } = %attached.mode,
-                        "sanctions are enforced by XDP"
-                    );
-                }
                 let measuring = config.metrics_listen.and_then(|_| kernel.measure_runs().ok());
-                Self::Kernel { kernel: Box::new(kernel), _measuring: measuring }
+                Ok(Self::Kernel { kernel: Box::new(kernel), _measuring: measuring })
             }
+            Err(error @ KernelError::Pins(PinFault::InUse { .. })) => Err(error),
             Err(error) => {
                 tracing::warn!(
                     { field::HOME } = PROCESS,
                     { field::REASON } = %error,
-                    "XDP is not available: sanctions are enforced when connections are accepted"
+                    "the kernel does not help: sanctions are enforced when connections are accepted"
                 );
-                Self::Process { local: Arc::new(local()), reason: error.to_string() }
+                Ok(Self::here(config, error.to_string()))
             }
         }
+    }
+
+    fn here(config: &Config, reason: String) -> Self {
+        let local = LocalEnforcer::new(config.limit_rate, config.max_peers);
+        Self::Process { local: Arc::new(local), reason }
     }
 
     /// What puts them in force.
@@ -91,17 +78,32 @@ impl Enforcement {
         }
     }
 
-    /// Where they are enforced, and why there.
-    pub(super) fn status(&self) -> SanctionsStatus {
-        let (home, reason) = match self {
+    /// Where they are enforced, and why there, whenever it is asked.
+    pub(super) fn status(&self) -> Box<dyn Fn() -> SanctionsStatus + Send + Sync> {
+        match self {
             Self::Kernel { kernel, .. } => {
-                let attached = kernel.attached().iter();
-                let places = attached.map(|attached| format!("{} on {}", attached.mode, attached.interface));
-                (KERNEL, places.collect::<Vec<_>>().join(", "))
+                let standing = kernel.standing_later();
+                Box::new(move || {
+                    let places: Vec<_> = standing().iter().map(ToString::to_string).collect();
+                    SanctionsStatus { home: KERNEL.to_owned(), reason: places.join("; ") }
+                })
             }
-            Self::Process { reason, .. } => (PROCESS, reason.clone()),
-        };
-        SanctionsStatus { home: home.to_owned(), reason }
+            Self::Process { reason, .. } => {
+                let status = SanctionsStatus { home: PROCESS.to_owned(), reason: reason.clone() };
+                Box::new(move || status.clone())
+            }
+        }
+    }
+
+    /// The task that follows interfaces which come and go.
+    pub(super) fn follow(&self) -> Option<impl Future<Output = ()> + Send + use<>> {
+        let Self::Kernel { kernel, .. } = self else { return None };
+        let following = kernel.follow();
+        Some(async move {
+            if let Err(error) = following.await {
+                tracing::error!({ field::ERROR } = %error, "interfaces that come and go are not followed any more");
+            }
+        })
     }
 
     /// The task that reads what the kernel program tells; once.
@@ -132,8 +134,43 @@ impl Enforcement {
     }
 }
 
-/// The rate for connections that have passed, or gone round, the kernel's limiter: they come a little later than it saw
-/// them, so one more may come at once.
-fn behind_the_kernel(rate: Rate) -> Rate {
-    Rate { tolerance: rate.tolerance.saturating_add(rate.interval), ..rate }
+/// What the kernel is told.
+pub(super) fn kernel_settings(config: &Config, ports: &[u16]) -> KernelSettings {
+    let mut ports = ports.to_vec();
+    ports.sort_unstable();
+    ports.dedup();
+    KernelSettings {
+        interfaces: config.kernel.interfaces.clone(),
+        hook: config.kernel.hook,
+        ports,
+        allow: config.never_sanctioned(),
+        prefixes: config.peer_prefixes,
+        limit_rate: config.limit_rate,
+        max_peers: config.max_peers,
+        max_authenticated: config.kernel.max_authenticated,
+        pins: config.kernel.pins.clone(),
+        owner: None,
+        trace: false,
+    }
+}
+
+/// Enforces what does not come through the kernel's part. Connections that have passed, or gone round, the kernel's limiter
+/// come a little later than it saw them, so one more may come at once.
+pub(super) fn behind_the_kernel(config: &Config) -> LocalEnforcer {
+    let rate = config.limit_rate;
+    let rate = Rate { tolerance: rate.tolerance.saturating_add(rate.interval), ..rate };
+    LocalEnforcer::new(rate, config.max_peers)
+}
+
+/// An earlier daemon's program goes on where nobody takes it over or off.
+fn tell_what_is_left(config: &Config) {
+    let Some(pins) = &config.kernel.pins else { return };
+    // Where another daemon has it, or this one may not look, there is nothing to say.
+    let interfaces = Kernel::left(pins).unwrap_or_default();
+    if !interfaces.is_empty() {
+        tracing::warn!(
+            { field::INTERFACE } = interfaces.join(", "),
+            "an earlier relaygate's program is still attached there: `relaygate detach` takes it off"
+        );
+    }
 }

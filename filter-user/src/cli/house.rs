@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use super::check::{check_interface, warnings};
+use super::check::warnings;
 use super::core_dumps;
 use super::descriptors;
 use super::enforcement::Enforcement;
@@ -41,9 +41,6 @@ pub(super) fn prepare(
     descriptors::raise();
     if config.auth.is_offered() {
         core_dumps::forbid();
-    }
-    for interface in &config.kernel.interfaces {
-        check_interface(interface)?;
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -84,6 +81,9 @@ impl House {
         }
         if let Some(events) = self.enforcement.events() {
             tokio::spawn(events);
+        }
+        if let Some(following) = self.enforcement.follow() {
+            tokio::spawn(following);
         }
     }
 

@@ -6,10 +6,12 @@ mod core_dumps;
 pub mod demo;
 mod descriptors;
 mod destinations;
+pub mod detach;
 mod enforcement;
 pub mod exit_codes;
 pub mod explain;
 mod house;
+pub mod load;
 pub mod pages;
 pub mod passwd;
 pub mod policy;
@@ -34,6 +36,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Exi
         Some(("run", matches)) => run::run(matches),
         Some(("policy", matches)) => policy::run(matches),
         Some(("check", matches)) => check::run(matches),
+        Some(("load", matches)) => load::run(matches),
+        Some(("detach", matches)) => detach::run(matches),
         Some(("explain", matches)) => explain::run(matches),
         Some(("status", matches)) => status::run(matches),
         Some(("demo", matches)) => demo::run_matches(matches),
@@ -63,6 +67,12 @@ pub fn command() -> Command {
         ))
         .subcommand(with_settings(
             Command::new("check").about("Says what would run with these settings, or what is wrong with them"),
+        ))
+        .subcommand(with_settings(Command::new("load").about(
+            "Loads the kernel's part as root and leaves it pinned, so that `run` needs no privilege for it",
+        )))
+        .subcommand(with_settings(
+            Command::new("detach").about("Takes off what of the kernel's part is pinned: programs, links, maps"),
         ))
         .subcommand(with_settings(explain::command()))
         .subcommand(with_settings(status::command()))

@@ -25,7 +25,7 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     }
     let (runtime, directories) = prepare(&config, None)?;
     let listeners = policy_listeners(&config)?;
-    let enforcement = Enforcement::start(&config, &config.kernel.ports_of_mail_server());
+    let enforcement = Enforcement::start(&config, &config.kernel.ports_of_mail_server())?;
     let judge = Arc::new(Judge::new(&config, directories, enforcement.enforcer()));
     let mut house = House::new(&config, judge, enforcement);
     runtime.block_on(async {

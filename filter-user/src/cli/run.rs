@@ -44,7 +44,7 @@ fn serve(mut config: Config, settings: Vec<Effective>) -> anyhow::Result<ExitCod
     config.set_bound(&addresses);
     let ports: Vec<u16> =
         addresses.iter().map(SocketAddr::port).chain(config.kernel.protect.iter().copied()).collect();
-    let enforcement = Enforcement::start(&config, &ports);
+    let enforcement = Enforcement::start(&config, &ports)?;
     let own_listeners = OwnListeners::new(&addresses, &config.own_addresses);
     destinations::check(&config, &own_listeners, &runtime)?;
     let destinations = destinations::build(&config, runtime.handle())?;

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io;
+use std::path::PathBuf;
 
 use aya::EbpfError;
 use aya::maps::MapError;
@@ -10,6 +11,8 @@ use rustix::thread::CapabilitySet;
 
 use super::probe::OLDEST_KERNEL;
 use crate::privilege::{PrivilegeError, as_spoken};
+
+use super::pin_fault::PinFault;
 
 /// Why the kernel does not help. Each message says what to do; without the kernel, the same sanctions are enforced
 /// when this process accepts.
@@ -44,30 +47,39 @@ pub enum KernelError {
         /// As `uname -r` says.
         release: String,
     },
-    /// There is no such interface.
-    #[error("unknown interface `{interface}`: `ip link` lists those that exist here")]
-    UnknownInterface {
-        /// As it was given.
-        interface: String,
-    },
-    /// Somebody else's program is there.
+    /// No hook of any interface takes the program.
     #[error(
-        "interface `{interface}` has another XDP program: detach it (`ip link set dev {interface} xdp off`) or \
-         leave the interface out"
+        "no interface takes the program: {}; `bpftool net` lists what is there, hook = auto also tries tc, beside others",
+        .refused.join("; ")
     )]
-    InterfaceTaken {
-        /// Its name.
-        interface: String,
+    NowhereAttached {
+        /// Each interface, with what was tried there and why it failed.
+        refused: Vec<String>,
     },
-    /// Neither the driver nor the network stack takes the program.
-    #[error("cannot attach XDP to `{interface}`: native: {native}; generic: {generic}")]
-    Attach {
+    /// The program in force on an interface could not be replaced.
+    #[error("cannot replace the program on `{interface}`: {}", innermost(.source.as_ref()))]
+    Swap {
         /// Its name.
         interface: String,
-        /// What the driver said.
-        native: String,
-        /// What the network stack said.
-        generic: Box<ProgramError>,
+        /// Why.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// What lasts longer than the process cannot be had.
+    #[error(transparent)]
+    Pins(#[from] PinFault),
+    /// The pin directory is not one that `relaygate load` has filled.
+    #[error("`{}` is not pinned ({}): run `relaygate load` first, with this build and these settings", .path.display(), innermost(.source.as_ref()))]
+    NotPinned {
+        /// What is missing.
+        path: PathBuf,
+        /// Why.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// Interfaces could not be asked for or followed.
+    #[error("cannot ask the kernel about network interfaces: {source}")]
+    Interfaces {
+        /// Why.
+        source: io::Error,
     },
     /// The kernel refused the program or one of its maps.
     #[error("the kernel refused the XDP program: {}", innermost(.source.as_ref()))]

@@ -1,19 +1,18 @@
 //! Loads the committed object: load-time constants, sizes of maps, what is in them from the start.
 
 use aya::maps::{Array, Map, MapData, MapError};
-use aya::programs::Xdp;
 use aya::{Ebpf, EbpfLoader};
 use filter_common::LoadTime;
 use filter_common::schema::{self, PORTS_PER_WORD, Stamped};
 
 use super::hosts::HostTable;
-use super::{KernelError, KernelSettings};
+use super::pin::Pins;
+use super::pin_fault::PinFault;
+use super::{KernelError, KernelSettings, programs};
 use crate::peers::MAX_ALLOWANCES;
 
 /// The program, as `cargo xtask ebpf` built it.
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../../../filter-ebpf/object/relaygate.bpf.o");
-
-const PROGRAM: &str = "relaygate";
 
 /// Loads the object, has the program verified, and fills what does not change.
 pub(super) fn object(settings: &KernelSettings) -> Result<Ebpf, KernelError> {
@@ -29,9 +28,20 @@ pub(super) fn object(settings: &KernelSettings) -> Result<Ebpf, KernelError> {
         .load(OBJECT)
         .map_err(KernelError::refused)?;
     // First the program: it names its maps by their descriptors, which close when a map that was taken is dropped.
-    xdp(&mut ebpf)?.load().map_err(KernelError::verifier)?;
+    programs::verify(&mut ebpf)?;
     protect(&mut ebpf, &settings.ports)?;
     Ok(ebpf)
+}
+
+/// Pins the maps, so that they outlast this process.
+pub(super) fn pin(ebpf: &Ebpf, pins: &Pins) -> Result<(), KernelError> {
+    for (name, map) in ebpf.maps() {
+        // Load-time constants go with the program, and tracing with who reads it.
+        if !name.starts_with('.') && name != "AYA_LOGS" {
+            pins.replace(name, |path| map.pin(path).map_err(PinFault::from))?;
+        }
+    }
+    Ok(())
 }
 
 /// The maps that hold what the kernel knows of hosts.
@@ -42,18 +52,6 @@ pub(super) fn hosts(ebpf: &mut Ebpf, settings: &KernelSettings) -> Result<HostTa
         entries(settings.max_peers) as usize,
         entries(settings.max_authenticated) as usize,
     ))
-}
-
-/// The program.
-pub(super) fn xdp(ebpf: &mut Ebpf) -> Result<&mut Xdp, KernelError> {
-    let program = ebpf.program_mut(PROGRAM).ok_or(KernelError::Missing { name: PROGRAM })?;
-    program.try_into().map_err(KernelError::verifier)
-}
-
-/// The program, to be asked about.
-pub(super) fn xdp_ref(ebpf: &Ebpf) -> Result<&Xdp, KernelError> {
-    let program = ebpf.program(PROGRAM).ok_or(KernelError::Missing { name: PROGRAM })?;
-    program.try_into().map_err(KernelError::verifier)
 }
 
 /// Takes a map out of the object, as the kind that its user expects.

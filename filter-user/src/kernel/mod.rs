@@ -6,41 +6,58 @@
 //! 5.15, see [`probe`].
 
 mod allow;
-mod attach;
+mod bpffs;
 mod counters;
 pub mod enforcer;
 mod error;
 pub mod events;
+mod follow;
 mod held;
+mod hook;
 mod hosts;
+mod interface;
+mod link;
 mod load;
+mod pin;
+mod pin_fault;
+mod places;
 pub mod probe;
 mod program;
+mod programs;
 
 use std::future::Future;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use aya::Ebpf;
 use filter_common::{Counter, PrefixLengths, Rate, Timestamp};
 use ipnet::IpNet;
 
 use crate::peers::{Enforcer, LocalEnforcer};
 
-pub use attach::{Attached, Mode};
 pub use enforcer::KernelEnforcer;
 pub use error::KernelError;
 pub use events::FirstDrops;
+pub use hook::{Mode, PassedOver};
+pub use pin_fault::PinFault;
+pub use places::{Attached, Standing};
 pub use program::{MeasuringRuns, ProgramStats, TestRun};
 
 use allow::AllowMap;
 use counters::Counters;
 use events::Events;
+use pin::Pins;
+use places::{Places, Shared};
+use programs::Programs;
+
+use crate::config::Hook;
 
 /// What the kernel program is told.
 #[derive(Clone, Debug, PartialEq)]
 pub struct KernelSettings {
-    /// Where it is attached.
+    /// Where it is attached, there or as soon as they are there.
     pub interfaces: Vec<String>,
+    /// At which hook.
+    pub hook: Hook,
     /// The protected ports.
     pub ports: Vec<u16>,
     /// Networks that are never sanctioned.
@@ -53,15 +70,18 @@ pub struct KernelSettings {
     pub max_peers: usize,
     /// Authenticated peers that the kernel holds at once.
     pub max_authenticated: usize,
+    /// Where it is pinned, so that it outlasts the process.
+    pub pins: Option<PathBuf>,
+    /// The user and group that own what is pinned, where that is not who pins it.
+    pub owner: Option<(u32, u32)>,
     /// Whether the program logs each of its decisions: for a few packets by hand, never for an attack.
     pub trace: bool,
 }
 
-/// The program in the kernel. Dropped, it is detached from every interface.
+/// The program in the kernel. Dropped, it is detached from every interface, unless it is pinned.
 #[derive(Debug)]
 pub struct Kernel {
-    program: Ebpf,
-    attached: Vec<Attached>,
+    places: Shared,
     enforcer: Arc<KernelEnforcer>,
     counters: Counters,
     events: Option<Events>,
@@ -69,19 +89,40 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// Loads the program and attaches it to every interface of the settings, or to none: an error leaves nothing
-    /// behind. `local` goes on enforcing what does not come through the program.
-    pub fn load(settings: &KernelSettings, local: LocalEnforcer) -> Result<Self, KernelError> {
+    /// Loads the program and puts it in force on the interfaces of the settings, in place of one that is pinned for
+    /// them. All that needs privilege is done here. An error leaves in force what was. `local` goes on enforcing what
+    /// does not come through the program.
+    pub fn start(settings: &KernelSettings, local: LocalEnforcer) -> Result<Self, KernelError> {
         probe::require()?;
-        let indices = attach::resolve(&settings.interfaces)?;
-        let mut program = load::object(settings)?;
-        let allow = AllowMap::new(load::take(&mut program, "ALLOW")?, &settings.allow)?;
-        let enforcer = Arc::new(KernelEnforcer::new(load::hosts(&mut program, settings)?, allow, local));
-        let counters = Counters::new(load::take(&mut program, "COUNTERS")?);
+        let pins = settings.pins.as_deref().map(Pins::prepare).transpose()?;
+        let mut ebpf = load::object(settings)?;
+        if let Some(pins) = &pins {
+            load::pin(&ebpf, pins)?;
+        }
+        let allow = AllowMap::new(load::take(&mut ebpf, "ALLOW")?, &settings.allow)?;
+        let enforcer = Arc::new(KernelEnforcer::new(load::hosts(&mut ebpf, settings)?, allow, local));
+        let counters = Counters::new(load::take(&mut ebpf, "COUNTERS")?);
         let first_drops = Arc::new(FirstDrops::default());
-        let events = Events::new(&mut program, settings.trace, enforcer.clone(), first_drops.clone())?;
-        let attached = attach::all(load::xdp(&mut program)?, &indices)?;
-        Ok(Self { program, attached, enforcer, counters, events: Some(events), first_drops })
+        let events = Events::new(&mut ebpf, settings.trace, enforcer.clone(), first_drops.clone())?;
+        let programs = Programs::Loaded(Box::new(ebpf));
+        let mut places = Places::occupy(programs, pins, settings.hook, &settings.interfaces)?;
+        places.hand_over(settings.owner)?;
+        Ok(Self { places: Shared::new(places), enforcer, counters, events: Some(events), first_drops })
+    }
+
+    /// The interfaces where an earlier process has left a program pinned there that nobody looks after.
+    pub fn left(pins: &Path) -> Result<Vec<String>, KernelError> {
+        Ok(Pins::existing(pins)?.map(|pins| pins.links()).transpose()?.unwrap_or_default())
+    }
+
+    /// Takes everything off that is pinned there: links, and with them the program from its interfaces, maps, and the
+    /// directory. Whether there was anything.
+    pub fn detach(pins: &Path) -> Result<bool, KernelError> {
+        hook::remove_filters();
+        match Pins::existing(pins)? {
+            Some(pins) => pins.clear().map(|()| true).map_err(KernelError::from),
+            None => Ok(false),
+        }
     }
 
     /// Puts sanctions in force in the kernel.
@@ -98,8 +139,29 @@ impl Kernel {
 
     /// Where it is attached, and how.
     #[must_use]
-    pub fn attached(&self) -> &[Attached] {
-        &self.attached
+    pub fn attached(&self) -> Vec<Attached> {
+        let standing = self.standing().into_iter();
+        standing
+            .filter_map(|standing| if let Standing::Attached(it) = standing { Some(it) } else { None })
+            .collect()
+    }
+
+    /// How it stands now with each interface of the settings.
+    #[must_use]
+    pub fn standing(&self) -> Vec<Standing> {
+        self.places.lock().standing()
+    }
+
+    /// The same, for who asks when this is elsewhere.
+    pub fn standing_later(&self) -> impl Fn() -> Vec<Standing> + Send + Sync + use<> {
+        let places = self.places.clone();
+        move || places.lock().standing()
+    }
+
+    /// The task that follows interfaces which come and go: to be spawned once, on a tokio runtime. It ends with an
+    /// error alone.
+    pub fn follow(&self) -> impl Future<Output = Result<(), KernelError>> + Send + use<> {
+        follow::follow(self.places.clone())
     }
 
     /// Every counter, summed over all CPUs.
@@ -128,7 +190,7 @@ impl Kernel {
 
     /// How often the program ran and how long, counted by the kernel while [`Self::measure_runs`] is held.
     pub fn program_stats(&self) -> Result<ProgramStats, KernelError> {
-        program::stats(&self.program)
+        program::stats(self.places.lock().programs())
     }
 
     /// Lets the kernel count runs until the answer is dropped. It costs each run two readings of a clock.
@@ -138,6 +200,6 @@ impl Kernel {
 
     /// Runs the program on a frame without any interface (`BPF_PROG_TEST_RUN`), `repeat` times.
     pub fn test_run(&self, frame: &[u8], repeat: u32) -> Result<TestRun, KernelError> {
-        program::test_run(&self.program, frame, repeat)
+        program::test_run(self.places.lock().programs(), frame, repeat)
     }
 }

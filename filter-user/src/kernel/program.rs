@@ -3,12 +3,12 @@
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use aya::Ebpf;
 use aya::programs::{TestRun as _, TestRunOptions};
 use aya::sys::{Stats, enable_stats};
 use filter_common::Verdict;
 
-use super::{KernelError, load};
+use super::KernelError;
+use super::programs::Programs;
 
 /// What the kernel counted of the program's runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,8 +38,8 @@ pub struct TestRun {
 const XDP_DROP: u32 = 1;
 const XDP_PASS: u32 = 2;
 
-pub(super) fn stats(ebpf: &Ebpf) -> Result<ProgramStats, KernelError> {
-    let info = load::xdp_ref(ebpf)?.info().map_err(failed("ask about"))?;
+pub(super) fn stats(programs: &Programs) -> Result<ProgramStats, KernelError> {
+    let info = programs.xdp()?.info().map_err(failed("ask about"))?;
     Ok(ProgramStats { runs: info.run_count(), time: info.run_time() })
 }
 
@@ -47,9 +47,9 @@ pub(super) fn measure() -> Result<MeasuringRuns, KernelError> {
     enable_stats(Stats::RunTime).map(MeasuringRuns).map_err(failed("measure"))
 }
 
-pub(super) fn test_run(ebpf: &Ebpf, frame: &[u8], repeat: u32) -> Result<TestRun, KernelError> {
+pub(super) fn test_run(programs: &Programs, frame: &[u8], repeat: u32) -> Result<TestRun, KernelError> {
     let options = TestRunOptions { data_in: Some(frame), repeat, ..TestRunOptions::new() };
-    let result = load::xdp_ref(ebpf)?.test_run(options).map_err(failed("run"))?;
+    let result = programs.xdp()?.test_run(options).map_err(failed("run"))?;
     let verdict = match result.return_value {
         XDP_PASS => Some(Verdict::Pass),
         XDP_DROP => Some(Verdict::Drop),

@@ -131,11 +131,10 @@ fn a_port_in_use_is_named() {
 }
 
 #[test]
-fn an_unknown_interface_is_named() {
-    assert_says(
-        &refusal(&["run", "--backend", "sink:", "--interface", "eth-nowhere"]),
-        &["eth-nowhere", "lo"],
-    );
+fn an_unknown_interface_is_named_and_waited_for() {
+    let daemon = Daemon::start("--backend sink: --local-domain example.test --interface eth-nowhere");
+    let warning = daemon.logged("there is no such network interface now");
+    assert!(warning.contains("eth-nowhere") && warning.contains("This host has lo"), "{warning}");
 }
 
 /// After whatever was done to it, the daemon serves the next client.

@@ -18,8 +18,15 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// The binary under test.
 pub(crate) fn relaygate() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_relaygate"));
-    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).process_group(0);
+    prepare(&mut command);
     command
+}
+
+/// A group of its own, so that no terminal's signal reaches it; of the environment nothing but the way to programs; and
+/// nothing that outlasts it in the kernel, unless a flag says where.
+fn prepare(command: &mut Command) {
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command.env("RELAYGATE_PIN_DIRECTORY", "none").process_group(0);
 }
 
 /// Runs the binary to its end: for what must fail at once.
@@ -69,7 +76,7 @@ impl Daemon {
     pub(crate) fn start_without_privilege(listen: &str, flags: &str) -> Self {
         let mut command = Command::new("setpriv");
         command.args(["--inh-caps=-all", "--bounding-set=-all", env!("CARGO_BIN_EXE_relaygate")]);
-        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).process_group(0);
+        prepare(&mut command);
         Self::start_command(command, &[listen], flags)
     }
 
@@ -77,7 +84,7 @@ impl Daemon {
     pub(crate) fn start_with_descriptors(count: u32, flags: &str) -> Self {
         let mut command = Command::new("prlimit");
         command.arg(format!("--nofile={count}:{count}")).arg(env!("CARGO_BIN_EXE_relaygate"));
-        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).process_group(0);
+        prepare(&mut command);
         Self::start_command(command, &["127.0.0.1:0"], flags)
     }
 
@@ -88,7 +95,7 @@ impl Daemon {
         Self::start_prepared(command, flags)
     }
 
-    fn start_command(mut command: Command, listen: &[&str], flags: &str) -> Self {
+    pub(crate) fn start_command(mut command: Command, listen: &[&str], flags: &str) -> Self {
         command.arg("run").args(listen.iter().flat_map(|listen| ["--listen", listen]));
         Self::start_prepared(command, flags)
     }

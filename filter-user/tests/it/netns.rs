@@ -5,6 +5,9 @@ use std::process::Command;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+
 type Job = Box<dyn FnOnce() + Send>;
 
 /// A namespace with its loopback up.
@@ -16,10 +19,24 @@ pub(crate) struct Namespace {
 
 impl Namespace {
     pub(crate) fn new() -> Self {
+        Self::apart(CloneFlags::CLONE_NEWNET)
+    }
+
+    /// The same with mounts of its own: what is mounted inside is gone with it, and nobody outside sees it.
+    pub(crate) fn with_own_mounts() -> Self {
+        let namespace = Self::apart(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS);
+        namespace.run(|| {
+            let flags = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+            mount(None::<&str>, "/", None::<&str>, flags, None::<&str>).unwrap();
+        });
+        namespace
+    }
+
+    fn apart(from_what: CloneFlags) -> Self {
         let (jobs, todo) = channel::<Job>();
         let (tell, told) = channel();
         let thread = std::thread::spawn(move || {
-            let entered = nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET);
+            let entered = unshare(from_what);
             tell.send(entered.map(|()| nix::unistd::gettid().as_raw())).unwrap();
             for job in todo {
                 job();

@@ -130,7 +130,9 @@ impl Act {
         let more: &[&str] = match self {
             Self::Straight => return Ok(None),
             Self::Filtered => &[],
-            Self::FilteredInKernel => &["--interface", EDGE_INTERFACE, "--metrics-listen", METRICS],
+            Self::FilteredInKernel => {
+                &["--interface", EDGE_INTERFACE, "--pin-directory", "none", "--metrics-listen", METRICS]
+            }
         };
         let more: Vec<String> = more.iter().copied().map(String::from).collect();
         DaemonPart::start(stage.cast.edge, backend, &more).map(Some)
@@ -189,7 +191,7 @@ fn send_mail(
 /// Lets the attacker, blocked by now, insist for a while, and reads what its packets came to.
 fn kernel_share(stage: &Stage, daemon: &DaemonPart, target: SocketAddr) -> anyhow::Result<KernelShare> {
     let log = daemon.served.log();
-    if let Some(line) = log.lines().find(|line| line.contains("XDP is not available")) {
+    if let Some(line) = log.lines().find(|line| line.contains("the kernel does not help")) {
         return Ok(KernelShare::Unavailable(line.to_owned()));
     }
     let page = METRICS.parse().context("the address of the metrics is wrong")?;

@@ -46,7 +46,7 @@ impl Site {
              --proxy-protocol-from {BALANCER} --strikes-to-limit 3 --strikes-to-block 5 --block-for 10m"
         );
         let daemon = self.edge.run(move || Daemon::start_listening_on(SERVER, &flags));
-        daemon.logged("sanctions are enforced by XDP");
+        daemon.logged("sanctions are enforced in the kernel");
         let haproxy =
             self.balancer.run(move || Haproxy::start(FRONT.parse().unwrap(), SERVER.parse().unwrap(), how));
         eventually("HAProxy's first session", || {

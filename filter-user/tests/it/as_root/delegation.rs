@@ -67,7 +67,7 @@ fn an_outsiders_attempts_at_postfix_end_in_the_kernel() {
         );
         Daemon::start_policy(POLICY.parse().unwrap(), &flags)
     });
-    daemon.logged("sanctions are enforced by XDP");
+    daemon.logged("sanctions are enforced in the kernel");
     let postfix = site.edge.run(|| {
         let settings = format!(
             "smtpd_relay_restrictions = check_policy_service inet:{POLICY}, reject_unauth_destination\n\

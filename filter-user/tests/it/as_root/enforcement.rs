@@ -2,109 +2,22 @@
 //! to be had, else in this process; by the same test.
 
 use std::io::{ErrorKind, Read};
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use filter_common::{PeerKey, PrefixLengths, Rate, Sanction};
+use filter_user::config::Hook;
 use filter_user::judge::boot_now;
 use filter_user::kernel::{Kernel, KernelSettings};
 use filter_user::peers::LocalEnforcer;
 
 use crate::daemon::{Daemon, eventually, metric};
 use crate::dialogue::Dialogue;
-use crate::netns::Namespace;
 
-const SERVER: &str = "192.0.2.1:25";
-const METRICS: &str = "127.0.0.1:9025";
+use super::site::{SERVER, Site, deliver, is_reset, offend};
+
 const BLOCK: Duration = Duration::from_secs(4);
-
-/// The edge host and the network in front of it.
-struct Site {
-    edge: Namespace,
-    outside: Namespace,
-}
-
-impl Site {
-    fn new() -> Self {
-        let (edge, outside) = (Namespace::new(), Namespace::new());
-        edge.link(
-            "e0",
-            &["192.0.2.1/24", "2001:db8::1/32"],
-            &outside,
-            "p0",
-            // the attacker, a bystander, a host on the allow-list
-            &["192.0.2.66/24", "192.0.2.7/24", "192.0.2.99/24", "2001:db8:6::66/32", "2001:db8:7::7/32"],
-        );
-        Self { edge, outside }
-    }
-
-    fn daemon(&self, block_for: Duration, flags: &str) -> Daemon {
-        let block_for = block_for.as_secs();
-        let flags = format!(
-            "--block-for {block_for}s --backend sink: --local-domain example.test --allow 192.0.2.99 --metrics-listen {METRICS} --workers 2 \
-             --strikes-to-limit 3 --strikes-to-block 5 --limit-rate 60/m --strike-decay 3s \
-             --listen [2001:db8::1]:25 {flags}"
-        );
-        self.edge.run(move || Daemon::start_listening_on(SERVER, &flags))
-    }
-
-    fn metrics(&self) -> String {
-        self.edge.run(|| Daemon::metrics(METRICS.parse().unwrap()))
-    }
-
-    /// A connection from one of the outside addresses, if it comes about in time.
-    fn connect(&self, source: &str, within: Duration) -> std::io::Result<TcpStream> {
-        let source: IpAddr = source.parse().unwrap();
-        let to: SocketAddr = if source.is_ipv4() { SERVER } else { "[2001:db8::1]:25" }.parse().unwrap();
-        self.outside.run(move || {
-            let socket =
-                socket2::Socket::new(socket2::Domain::for_address(to), socket2::Type::STREAM, None).unwrap();
-            socket.bind(&SocketAddr::new(source, 0).into()).unwrap();
-            socket.connect_timeout(&to.into(), within)?;
-            Ok(socket.into())
-        })
-    }
-
-    fn open(&self, source: &str) -> Dialogue {
-        let stream = self.connect(source, Duration::from_secs(10)).unwrap();
-        let mut dialogue = Dialogue::over(stream);
-        let banner = dialogue.reply();
-        assert!(banner.starts_with("220 "), "{source}: {banner}");
-        dialogue
-    }
-}
-
-fn offend(dialogue: &mut Dialogue, times: usize) {
-    for _ in 0..times {
-        assert_eq!(
-            dialogue.say("RCPT TO:<someone@elsewhere.example>"),
-            "550 5.7.1 relaying is prohibited\r\n"
-        );
-    }
-}
-
-fn deliver(dialogue: &mut Dialogue) {
-    dialogue.expect(&[
-        ("MAIL FROM:<friend@far.example>", "250"),
-        ("RCPT TO:<user@example.test>", "250"),
-        ("DATA", "354"),
-    ]);
-    dialogue.send("Subject: hello\r\n\r\nhello\r\n.\r\n");
-    assert!(dialogue.reply().starts_with("250"));
-}
-
-/// Whether a connection was reset under its reader.
-fn is_reset(dialogue: &mut Dialogue) -> bool {
-    let mut octets = [0; 512];
-    loop {
-        match dialogue.stream.read(&mut octets) {
-            Ok(0) => return false,
-            Ok(_) => {}
-            Err(error) => return error.kind() == ErrorKind::ConnectionReset,
-        }
-    }
-}
 
 /// The whole story of one offender; `attacker` and `bystander` are of one address family.
 fn the_story(site: &Site, attacker: &str, bystander: &str, in_kernel: bool) {
@@ -198,7 +111,7 @@ fn bpftool_counter(site: &Site, index: usize) -> u64 {
 fn in_the_kernel() {
     let site = Site::new();
     let daemon = site.daemon(BLOCK, "--interface e0");
-    daemon.logged("sanctions are enforced by XDP");
+    daemon.logged("sanctions are enforced in the kernel");
     the_story(&site, "192.0.2.66", "192.0.2.7", true);
     the_allowed(&site);
 
@@ -234,7 +147,7 @@ fn without_privilege_the_same_in_this_process_and_the_log_says_why() {
             "--interface lo --backend sink: --local-domain example.test --strikes-to-limit 2 --strikes-to-block 3",
         )
     });
-    let line = daemon.logged("XDP is not available");
+    let line = daemon.logged("the kernel does not help");
     assert!(line.contains("CAP_BPF"), "{line}");
     let address = daemon.address;
     site.edge.run(move || {
@@ -306,12 +219,15 @@ fn an_authenticated_host_is_never_dropped() {
             ports: vec![server.port()],
             allow: Vec::new(),
             prefixes: PrefixLengths::default(),
+            hook: Hook::Auto,
             limit_rate: Rate::new(6, Duration::from_secs(60), 1),
             max_peers: 100,
             max_authenticated: 100,
+            pins: None,
+            owner: None,
             trace: false,
         };
-        let kernel = Kernel::load(&settings, LocalEnforcer::new(settings.limit_rate, 100)).unwrap();
+        let kernel = Kernel::start(&settings, LocalEnforcer::new(settings.limit_rate, 100)).unwrap();
         (std::net::TcpListener::bind(server).unwrap(), kernel)
     });
     let enforcer = kernel.enforcer();

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use filter_common::{Counter, PeerKey, PrefixLengths, Rate, Sanction, Timestamp};
+use filter_user::config::Hook;
 use filter_user::kernel::{Kernel, KernelSettings};
 use filter_user::peers::LocalEnforcer;
 use ipnet::IpNet;
@@ -22,12 +23,15 @@ pub(super) fn now() -> Timestamp {
 pub(super) fn settings(allow: Vec<IpNet>, prefixes: PrefixLengths) -> KernelSettings {
     KernelSettings {
         interfaces: Vec::new(),
+        hook: Hook::Auto,
         ports: PORTS.to_vec(),
         allow,
         prefixes,
         limit_rate: LIMIT,
         max_peers: 100,
         max_authenticated: 100,
+        pins: None,
+        owner: None,
         trace: false,
     }
 }
@@ -39,7 +43,7 @@ pub(super) fn prepare(row: &Row) -> Kernel {
         _ => None,
     });
     let kernel =
-        Kernel::load(&settings(allow.collect(), row.prefixes), LocalEnforcer::new(LIMIT, 100)).unwrap();
+        Kernel::start(&settings(allow.collect(), row.prefixes), LocalEnforcer::new(LIMIT, 100)).unwrap();
     let now = now();
     // On a machine that has not run for so long, what is over has ended when it started.
     let moment = |after: Duration| {

@@ -55,7 +55,7 @@ fn who_authenticates_is_let_in_by_the_kernel_whatever_its_neighbours_do() {
         passwords.display()
     );
     let daemon = edge.run(move || Daemon::start_listening_on(SERVER, &flags));
-    daemon.logged("sanctions are enforced by XDP");
+    daemon.logged("sanctions are enforced in the kernel");
     assert!(!is_in_a_map());
 
     let mut user = connect(&outside).expect("a stranger gets in");

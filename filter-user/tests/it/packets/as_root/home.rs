@@ -6,7 +6,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use filter_common::{Counter, PeerKey, Sanction, Timestamp, Verdict};
-use filter_user::kernel::{Attached, Kernel, KernelError, KernelSettings, Mode};
+use filter_user::config::Hook;
+use filter_user::kernel::{Attached, Kernel, KernelError, KernelSettings, Mode, PassedOver, Standing};
 use filter_user::peers::{Admission, Enforcer, Home, LocalEnforcer};
 use nix::sched::{CloneFlags, unshare};
 
@@ -18,7 +19,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 pub(in crate::packets) fn load(change: impl FnOnce(&mut KernelSettings)) -> Result<Kernel, KernelError> {
     let mut settings = settings(Vec::new(), Default::default());
     change(&mut settings);
-    Kernel::load(&settings, LocalEnforcer::new(LIMIT, 1000))
+    Kernel::start(&settings, LocalEnforcer::new(LIMIT, 1000))
 }
 
 fn peer(n: u8) -> PeerKey {
@@ -200,10 +201,19 @@ fn it_attaches_natively_where_the_driver_can_and_leaves_when_dropped() {
     in_a_namespace(|| {
         ip("link add v0 type veth peer name v1");
         let kernel = attached_to("v0").unwrap();
-        assert_eq!(kernel.attached(), [Attached { interface: "v0".to_owned(), mode: Mode::Native }]);
+        let native = Attached { interface: "v0".to_owned(), mode: Mode::Native, passed_over: Vec::new() };
+        assert_eq!(kernel.attached(), [native]);
         assert!(ip("link show dev v0").contains("xdp"));
-        let taken = attached_to("v0").unwrap_err();
-        assert!(matches!(&taken, KernelError::InterfaceTaken { interface } if interface == "v0"), "{taken}");
+        let native = |settings: &mut KernelSettings| {
+            (settings.interfaces, settings.hook) = (vec!["v0".to_owned()], Hook::XdpNative);
+        };
+        let taken = load(native).unwrap_err();
+        assert!(matches!(&taken, KernelError::NowhereAttached { .. }), "{taken}");
+        let taken = taken.to_string();
+        assert!(
+            taken.contains("not on v0 (native XDP: another XDP program has it: `relaygate`, id "),
+            "{taken}"
+        );
         drop(kernel);
         assert!(!ip("link show dev v0").contains("xdp"));
     });
@@ -213,21 +223,23 @@ fn it_attaches_natively_where_the_driver_can_and_leaves_when_dropped() {
 fn it_attaches_through_the_network_stack_elsewhere() {
     in_a_namespace(|| {
         let kernel = attached_to("lo").unwrap();
-        assert_eq!(kernel.attached(), [Attached { interface: "lo".to_owned(), mode: Mode::Generic }]);
+        let native = PassedOver { mode: Mode::Native, reason: "its driver has none".to_owned() };
+        let generic = Attached { interface: "lo".to_owned(), mode: Mode::Generic, passed_over: vec![native] };
+        assert_eq!(kernel.attached(), [generic]);
         assert!(ip("link show dev lo").contains("xdpgeneric"));
     });
 }
 
 #[test]
-fn an_unknown_interface_is_named_and_nothing_is_attached() {
+fn an_interface_that_is_not_there_keeps_no_other_waiting() {
     in_a_namespace(|| {
-        let both = vec!["lo".to_owned(), "nowhere0".to_owned()];
-        let error = load(|settings| settings.interfaces = both).unwrap_err();
-        assert!(
-            matches!(&error, KernelError::UnknownInterface { interface } if interface == "nowhere0"),
-            "{error}"
-        );
-        assert!(!ip("link show dev lo").contains("xdp"));
+        let both = vec!["nowhere0".to_owned(), "lo".to_owned(), "lo".to_owned()];
+        let kernel = load(|settings| settings.interfaces = both).unwrap();
+        let standing = kernel.standing();
+        assert_eq!(standing.len(), 2, "named twice, it is attached once: {standing:?}");
+        assert_eq!(standing[0], Standing::Absent { interface: "nowhere0".to_owned() });
+        assert!(matches!(&standing[1], Standing::Attached(it) if it.interface == "lo"), "{standing:?}");
+        assert!(ip("link show dev lo").contains("xdp"));
     });
 }
 

@@ -1,0 +1,77 @@
+//! The two entry points of the kernel's part, however they were come by: loaded by this process, or pinned by one that
+//! was allowed to load them.
+
+use aya::Ebpf;
+use aya::programs::{Program, SchedClassifier, Xdp};
+
+use super::KernelError;
+use super::pin::Pins;
+use super::pin_fault::PinFault;
+
+/// Its name in the object, and of its pin.
+pub(super) const XDP: &str = "relaygate";
+/// The same of the one for tc.
+pub(super) const TC: &str = "relaygate_tc";
+
+/// The entry points, verified by the kernel.
+#[derive(Debug)]
+pub(super) enum Programs {
+    /// By this process.
+    Loaded(Box<Ebpf>),
+}
+
+/// Has both verified. The maps that they name by their descriptors must still be in the object.
+pub(super) fn verify(ebpf: &mut Ebpf) -> Result<(), KernelError> {
+    for (name, program) in ebpf.programs_mut() {
+        match program {
+            Program::Xdp(xdp) => xdp.load().map_err(KernelError::verifier)?,
+            Program::SchedClassifier(tc) => tc.load().map_err(KernelError::verifier)?,
+            _ => tracing::warn!(name, "the object has a program that this build does not know"),
+        }
+    }
+    Ok(())
+}
+
+impl Programs {
+    /// Pins both, in place of those that are pinned.
+    pub(super) fn pin(&mut self, pins: &Pins) -> Result<(), KernelError> {
+        let xdp = self.xdp_mut()?;
+        pins.replace(XDP, |path| xdp.pin(path).map_err(PinFault::from))?;
+        if matches!(self, Self::Loaded(ebpf) if ebpf.program(TC).is_none()) {
+            return Ok(());
+        }
+        let tc = self.tc_mut()?;
+        pins.replace(TC, |path| tc.pin(path).map_err(PinFault::from))?;
+        Ok(())
+    }
+
+    /// The entry point at XDP, to be asked about.
+    pub(super) fn xdp(&self) -> Result<&Xdp, KernelError> {
+        match self {
+            Self::Loaded(ebpf) => {
+                let program = ebpf.program(XDP).ok_or(KernelError::Missing { name: XDP })?;
+                program.try_into().map_err(KernelError::verifier)
+            }
+        }
+    }
+
+    /// The same, to be attached.
+    pub(super) fn xdp_mut(&mut self) -> Result<&mut Xdp, KernelError> {
+        match self {
+            Self::Loaded(ebpf) => {
+                let program = ebpf.program_mut(XDP).ok_or(KernelError::Missing { name: XDP })?;
+                program.try_into().map_err(KernelError::verifier)
+            }
+        }
+    }
+
+    /// The entry point at tc, to be attached.
+    pub(super) fn tc_mut(&mut self) -> Result<&mut SchedClassifier, KernelError> {
+        match self {
+            Self::Loaded(ebpf) => {
+                let program = ebpf.program_mut(TC).ok_or(KernelError::Missing { name: TC })?;
+                program.try_into().map_err(KernelError::verifier)
+            }
+        }
+    }
+}
