@@ -1,5 +1,6 @@
-//! `cargo xtask ebpf`: builds the kernel program's object, the same bytes in every folder. `--check` compares it with
-//! the committed one, and with what is built for another machine's kernel. Installs nothing: `doctor` does.
+//! `cargo xtask ebpf`: builds the kernel program's object, and that of the programs which benchmarks compare it with, the
+//! same bytes in every folder. `--check` compares them with the committed ones, and with what is built for another
+//! machine's kernel. Installs nothing: `doctor` does.
 #![allow(clippy::print_stdout, reason = "what a command says is its output")]
 
 use std::ffi::OsString;
@@ -15,38 +16,69 @@ const LINKER: &str = "bpf-linker";
 const STRIP: &str = "llvm-strip-22";
 const TARGET: &str = "bpfel-unknown-none";
 
-const OBJECT: &str = "filter-ebpf/object/relaygate.bpf.o";
-/// What the committed object was built with: the bytes are the same only with the same compiler.
-const BUILT_WITH: &str = "filter-ebpf/object/built-with.txt";
+/// An object that is committed beside its sources.
+struct Object {
+    /// The workspace that it is built in, from the top of the repository.
+    workspace: &'static str,
+    /// The binary of that workspace.
+    binary: &'static str,
+}
+
+/// The kernel program, and what it is measured against.
+const OBJECTS: [Object; 2] = [
+    Object { workspace: "filter-ebpf", binary: "relaygate" },
+    Object { workspace: "bench/ebpf", binary: "comparison" },
+];
+
+impl Object {
+    fn path(&self) -> String {
+        format!("{}/object/{}.bpf.o", self.workspace, self.binary)
+    }
+
+    /// What the committed object was built with: the bytes are the same only with the same compiler.
+    fn built_with(&self) -> String {
+        format!("{}/object/built-with.txt", self.workspace)
+    }
+}
 
 /// The machines whose kernels run the object: aya-ebpf wants one named. The first is the one that is built for.
 const MACHINES: [&str; 2] = ["x86_64", "aarch64"];
 
-/// Builds the object and commits it to its place, or, with `check`, compares it with what is there.
+/// Builds the objects and puts them into their places, or, with `check`, compares them with what is there.
 pub(crate) fn run(check: bool) -> Result<()> {
     let root = root();
-    fetch(&root)?;
-    let [ours, other] = MACHINES;
-    let built = build(&root, ours)?;
     let toolchain = toolchain()?;
-    let (object, built_with) = (root.join(OBJECT), root.join(BUILT_WITH));
-    if check {
-        let committed = std::fs::read(&object).with_context(|| format!("cannot read {OBJECT}"))?;
-        if committed != built {
-            let with = std::fs::read_to_string(&built_with).unwrap_or_default();
-            bail!(difference(&committed, &built, &with, &toolchain));
-        }
-        println!("{OBJECT} is what the sources give: {} bytes", built.len());
-        ensure!(
-            build(&root, other)? == built,
-            "the kernel program is another for {other} than for {ours}: something in it is not for all machines"
-        );
-        println!("the same bytes for {}", MACHINES.join(" and for "));
-        return Ok(());
+    OBJECTS.iter().try_for_each(|object| {
+        fetch(&root, object)?;
+        if check { compare(&root, object, &toolchain) } else { put(&root, object, &toolchain) }
+    })
+}
+
+fn put(root: &Path, object: &Object, toolchain: &str) -> Result<()> {
+    let [ours, _] = MACHINES;
+    let built = build(root, object, ours)?;
+    let (path, built_with) = (object.path(), object.built_with());
+    std::fs::write(root.join(&path), &built).with_context(|| format!("cannot write {path}"))?;
+    std::fs::write(root.join(&built_with), toolchain).with_context(|| format!("cannot write {built_with}"))?;
+    println!("{path}: {} bytes", built.len());
+    Ok(())
+}
+
+fn compare(root: &Path, object: &Object, toolchain: &str) -> Result<()> {
+    let [ours, other] = MACHINES;
+    let built = build(root, object, ours)?;
+    let path = object.path();
+    let committed = std::fs::read(root.join(&path)).with_context(|| format!("cannot read {path}"))?;
+    if committed != built {
+        let with = std::fs::read_to_string(root.join(object.built_with())).unwrap_or_default();
+        bail!(difference(&path, &committed, &built, &with, toolchain));
     }
-    std::fs::write(&object, &built).with_context(|| format!("cannot write {OBJECT}"))?;
-    std::fs::write(&built_with, toolchain).with_context(|| format!("cannot write {BUILT_WITH}"))?;
-    println!("{OBJECT}: {} bytes", built.len());
+    println!("{path} is what the sources give: {} bytes", built.len());
+    ensure!(
+        build(root, object, other)? == built,
+        "{path} is another for {other} than for {ours}: something in it is not for all machines"
+    );
+    println!("the same bytes for {}", MACHINES.join(" and for "));
     Ok(())
 }
 
@@ -57,13 +89,14 @@ fn root() -> PathBuf {
     xtask.parent().map_or_else(|| xtask.clone(), Path::to_path_buf)
 }
 
-/// Lets cargo unpack what the program is made of, so that [`crates`] finds it.
-fn fetch(root: &Path) -> Result<()> {
+/// Lets cargo unpack what an object is made of, so that [`crates`] finds it.
+fn fetch(root: &Path, object: &Object) -> Result<()> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    let status = cargo.current_dir(root.join("filter-ebpf")).args(["fetch", "--quiet", "--locked"]).status();
+    cargo.current_dir(root.join(object.workspace)).args(["fetch", "--quiet", "--locked"]);
     ensure!(
-        status.context("cannot start cargo")?.success(),
-        "cargo cannot fetch what filter-ebpf is made of"
+        cargo.status().context("cannot start cargo")?.success(),
+        "cargo cannot fetch what {} is made of",
+        object.workspace
     );
     Ok(())
 }
@@ -77,10 +110,10 @@ fn target(root: &Path, machine: &str) -> Result<PathBuf> {
     Ok(target.join(format!("bpf-{machine}")))
 }
 
-fn build(root: &Path, machine: &str) -> Result<Vec<u8>> {
+fn build(root: &Path, object: &Object, machine: &str) -> Result<Vec<u8>> {
     let target = target(root, machine)?;
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(root.join("filter-ebpf"));
+    cargo.current_dir(root.join(object.workspace));
     cargo.args(["build", "--quiet", "--release", "--locked", "--target", TARGET]);
     // What a user or an outer cargo has set for other builds would end up in the bytes.
     for (name, _) in std::env::vars_os() {
@@ -109,9 +142,11 @@ fn build(root: &Path, machine: &str) -> Result<Vec<u8>> {
     let status = cargo.status().context("cannot start cargo")?;
     ensure!(
         status.success(),
-        "the kernel program does not build; `cargo xtask doctor` says what is missing, if anything"
+        "{} does not build; `cargo xtask doctor` says what is missing, if anything",
+        object.workspace
     );
-    strip(&target.join(TARGET).join("release/relaygate"), &target.join("relaygate.bpf.o"))
+    let binary = target.join(TARGET).join("release").join(object.binary);
+    strip(&binary, &target.join(format!("{}.bpf.o", object.binary)))
 }
 
 /// The compiler's flags, as cargo wants them encoded.
@@ -192,16 +227,16 @@ fn path_with_cargo_tools() -> Result<OsString> {
     Ok(std::env::join_paths(std::env::split_paths(&path).chain([tools]))?)
 }
 
-fn difference(committed: &[u8], built: &[u8], with: &str, here: &str) -> String {
+fn difference(path: &str, committed: &[u8], built: &[u8], with: &str, here: &str) -> String {
     let at =
         committed.iter().zip(built).position(|(a, b)| a != b).unwrap_or(committed.len().min(built.len()));
     let sizes =
         format!("{} bytes committed, {} built, the first difference at {at}", committed.len(), built.len());
     if with == here {
-        format!("{OBJECT} is not what the sources give ({sizes}): run `cargo xtask ebpf` and commit it")
+        format!("{path} is not what the sources give ({sizes}): run `cargo xtask ebpf` and commit it")
     } else {
         format!(
-            "{OBJECT} is not what the sources give here ({sizes}), and it was built with other tools: \
+            "{path} is not what the sources give here ({sizes}), and it was built with other tools: \
              committed with\n{with}here\n{here}build it with the same, or run `cargo xtask ebpf` and commit it"
         )
     }
@@ -213,9 +248,9 @@ mod tests {
 
     #[test]
     fn a_difference_says_where_and_whether_the_tools_differ() {
-        let same = difference(b"abcd", b"abXd", "rustc 1\n", "rustc 1\n");
+        let same = difference("an object", b"abcd", b"abXd", "rustc 1\n", "rustc 1\n");
         assert!(same.contains("first difference at 2") && same.contains("run `cargo xtask ebpf`"), "{same}");
-        let longer = difference(b"ab", b"abc", "rustc 1\n", "rustc 2\n");
+        let longer = difference("an object", b"ab", b"abc", "rustc 1\n", "rustc 2\n");
         assert!(longer.contains("first difference at 2") && longer.contains("other tools"), "{longer}");
     }
 
