@@ -1,5 +1,7 @@
 //! The load-test suite's command line: reads the arguments, prints results, decides the exit code.
 
+mod xdp;
+
 use std::io::{self, Write as _};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -27,6 +29,8 @@ enum Bench {
     Ratio(RatioOptions),
     /// Compare relaygate's TLS handshakes with HAProxy's
     Handshakes(HandshakeOptions),
+    /// Compare the kernel program with others that block, in namespaces of this process alone
+    Xdp(xdp::Options),
 }
 
 #[derive(Debug, Args)]
@@ -123,6 +127,7 @@ fn main() -> ExitCode {
         Bench::Responder(options) => responder(&options),
         Bench::Ratio(options) => ratio(&options),
         Bench::Handshakes(options) => handshakes(&options),
+        Bench::Xdp(options) => xdp::run(&options),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("bench: {error:#}");

@@ -9,7 +9,7 @@ use anyhow::Context;
 
 use crate::ratio::{Comparison, Load};
 
-const HEADER: &str = "time,subject,dialogue,sessions,connections,round,base_us,subject_us,ratio\n";
+const HEADER: &str = "time,subject,dialogue,sessions,connections,round,base_us,subject_us,ratio";
 
 /// Adds every round of `comparisons` to today's file of this machine under `directory`, and returns its path.
 pub fn add(
@@ -18,16 +18,12 @@ pub fn add(
     load: &Load,
     comparisons: &[Comparison],
 ) -> anyhow::Result<PathBuf> {
-    let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
-    let machine = directory.join(machine_name());
-    fs::create_dir_all(&machine).with_context(|| format!("cannot make {}", machine.display()))?;
-    let path = machine.join(format!("{}.csv", &now[..10]));
-    let mut lines = if path.exists() { String::new() } else { HEADER.to_owned() };
+    let mut lines = Vec::new();
     let subject = subject.replace([',', '\n', '"'], " ");
     for comparison in comparisons {
         for (number, round) in comparison.rounds.iter().enumerate() {
-            lines += &format!(
-                "{now},{subject},{},{},{},{},{:.3},{:.3},{:.4}\n",
+            lines.push(format!(
+                "{subject},{},{},{},{},{:.3},{:.3},{:.4}",
                 comparison.dialogue,
                 load.sessions,
                 load.connections,
@@ -35,10 +31,24 @@ pub fn add(
                 round.base,
                 round.subject,
                 round.subject / round.base,
-            );
+            ));
         }
     }
-    let write = || OpenOptions::new().create(true).append(true).open(&path)?.write_all(lines.as_bytes());
+    append(directory, "", HEADER, &lines)
+}
+
+/// Adds lines, each behind the time of now, to today's file of this machine under `directory`, whose name ends in
+/// `suffix`; a new file begins with `header`, whose first column is that time. Returns the file's path.
+pub fn append(directory: &Path, suffix: &str, header: &str, lines: &[String]) -> anyhow::Result<PathBuf> {
+    let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    let machine = directory.join(machine_name());
+    fs::create_dir_all(&machine).with_context(|| format!("cannot make {}", machine.display()))?;
+    let path = machine.join(format!("{}{suffix}.csv", &now[..10]));
+    let mut text = if path.exists() { String::new() } else { format!("{header}\n") };
+    for line in lines {
+        text += &format!("{now},{line}\n");
+    }
+    let write = || OpenOptions::new().create(true).append(true).open(&path)?.write_all(text.as_bytes());
     write().with_context(|| format!("cannot write {}", path.display()))?;
     Ok(path)
 }
@@ -78,7 +88,7 @@ mod tests {
         let path = add(directory.path(), "again", &load, &comparisons).unwrap();
         let text = fs::read_to_string(path).unwrap();
         let lines: Vec<_> = text.lines().collect();
-        assert_eq!(lines[0], HEADER.trim_end());
+        assert_eq!(lines[0], HEADER);
         assert!(lines[1].ends_with(",itself   twice ,plain,10,2,1,2.000,3.000,1.5000"), "{text}");
         assert_eq!(lines.len(), 3);
     }

@@ -59,7 +59,8 @@ fn put(root: &Path, object: &Object, toolchain: &str) -> Result<()> {
     let built = build(root, object, ours)?;
     let (path, built_with) = (object.path(), object.built_with());
     std::fs::write(root.join(&path), &built).with_context(|| format!("cannot write {path}"))?;
-    std::fs::write(root.join(&built_with), toolchain).with_context(|| format!("cannot write {built_with}"))?;
+    std::fs::write(root.join(&built_with), toolchain)
+        .with_context(|| format!("cannot write {built_with}"))?;
     println!("{path}: {} bytes", built.len());
     Ok(())
 }

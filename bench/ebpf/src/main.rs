@@ -31,8 +31,9 @@ static MEASURED: ProgramArray = ProgramArray::with_max_entries(1, 0);
 struct Sources {
     /// Never 0, from which no other number comes.
     random: u64,
-    first: u32,
-    count: u32,
+    first: u64,
+    /// Below 2^32.
+    count: u64,
 }
 
 /// Does nothing: what a run costs without a program's own work.
@@ -90,8 +91,8 @@ fn put_random_source(context: &XdpContext) -> bool {
     random ^= random >> 7;
     random ^= random << 17;
     sources.random = random;
-    let number = (u64::from(sources.count) * (random >> 32)) >> 32;
-    packet::put_source(context, sources::address(sources.first.wrapping_add(number as u32)).to_be_bytes())
+    let number = sources.first.wrapping_add(sources.count.wrapping_mul(random >> 32) >> 32);
+    packet::put_source(context, sources::address(number as u32).to_be_bytes())
 }
 
 /// Never reached: nothing here panics, and the verifier would refuse a loop.

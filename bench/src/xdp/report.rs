@@ -1,0 +1,177 @@
+//! The result as a table, and as JSON of the same values. Decides nothing.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use bench::measure::Spread;
+use bench::record::{self, machine_name};
+use comfy_table::{CellAlignment, Table, presets};
+use filter_common::schema;
+use serde::Serialize;
+
+use super::figure::{Bound, Compared, Figure, Unit};
+
+/// All of it.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    machine: String,
+    kernel: String,
+    figures: Vec<Line>,
+    /// Whether every bound holds.
+    pub(super) holds: bool,
+}
+
+/// A figure with what came of its bound.
+#[derive(Debug, Serialize)]
+struct Line {
+    what: &'static str,
+    entries: u32,
+    unit: Unit,
+    relaygate: Spread,
+    compared: Option<Compared>,
+    bound: Option<Bound>,
+    holds: Option<bool>,
+}
+
+/// Of the columns that [`Line::as_csv`] fills.
+const HEADER: &str = "time,schema,what,entries,unit,relaygate,relaygate_min,relaygate_max,beside,its,its_min,\
+    its_max,ratio,ratio_min,ratio_max,wanted,holds";
+
+impl Line {
+    fn as_csv(&self) -> String {
+        let spread = |of: Spread| format!("{:.3},{:.3},{:.3}", of.median, of.min, of.max);
+        let compared = self.compared.map_or_else(
+            || ",,,,,,".to_owned(),
+            |it| format!("{},{},{}", it.other, spread(it.took), spread(it.ratio)),
+        );
+        format!(
+            "{:016x},{},{},{},{},{compared},{},{}",
+            schema::STAMP,
+            self.what.replace(',', ""),
+            self.entries,
+            self.unit.to_string().replace(',', ""),
+            spread(self.relaygate),
+            self.bound.map_or_else(String::new, |bound| bound.to_string()),
+            self.holds.map_or("", |holds| if holds { "yes" } else { "no" }),
+        )
+    }
+}
+
+impl Report {
+    /// Of these figures, on this machine.
+    pub(super) fn of(figures: &[Figure]) -> Self {
+        let line = |figure: &Figure| Line {
+            what: figure.what,
+            entries: figure.entries,
+            unit: figure.unit,
+            relaygate: figure.relaygate,
+            compared: figure.compared,
+            bound: figure.bound,
+            holds: figure.holds(),
+        };
+        let kernel = rustix::system::uname().release().to_string_lossy().into_owned();
+        let holds = figures.iter().all(|figure| figure.holds() != Some(false));
+        Self { machine: machine_name(), kernel, figures: figures.iter().map(line).collect(), holds }
+    }
+
+    /// For programs.
+    pub(super) fn write_json(&self, out: &mut impl io::Write) -> anyhow::Result<()> {
+        serde_json::to_writer_pretty(&mut *out, self)?;
+        Ok(writeln!(out)?)
+    }
+
+    /// Adds each figure to today's file of this machine under `directory`; returns its path.
+    pub(super) fn record(&self, directory: &Path) -> anyhow::Result<PathBuf> {
+        let lines: Vec<String> = self.figures.iter().map(Line::as_csv).collect();
+        record::append(directory, "-xdp", HEADER, &lines)
+    }
+
+    /// For people.
+    pub(super) fn write_table(&self, out: &mut impl io::Write) -> anyhow::Result<()> {
+        let mut table = Table::new();
+        table.load_style(presets::ASCII_MARKDOWN);
+        table.set_header([
+            "what",
+            "entries",
+            "unit",
+            "relaygate",
+            "beside",
+            "its",
+            "ratio",
+            "wanted",
+            "holds",
+        ]);
+        for line in &self.figures {
+            let compared = |of: fn(&Compared) -> String| line.compared.as_ref().map_or_else(String::new, of);
+            table.add_row([
+                line.what.to_owned(),
+                line.entries.to_string(),
+                line.unit.to_string(),
+                spread(&line.relaygate, 1),
+                compared(|it| it.other.to_string()),
+                compared(|it| spread(&it.took, 1)),
+                compared(|it| spread(&it.ratio, 2)),
+                line.bound.map_or_else(String::new, |bound| bound.to_string()),
+                line.holds.map_or_else(String::new, |holds| if holds { "yes" } else { "NO" }.to_owned()),
+            ]);
+        }
+        if let Some(column) = table.column_mut(1) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        writeln!(out, "{table}")?;
+        writeln!(
+            out,
+            "{}, Linux {}; medians (smallest to largest) of the rounds",
+            self.machine, self.kernel
+        )?;
+        Ok(())
+    }
+}
+
+/// The median with the ends.
+fn spread(spread: &Spread, digits: usize) -> String {
+    format!("{:.digits$} ({:.digits$} to {:.digits$})", spread.median, spread.min, spread.max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::figure::Other;
+    use super::*;
+
+    fn report() -> Report {
+        let beside: (Other, &[f64]) = (Other::Nftables, &[4.0, 8.0]);
+        let holds = Figure::of("blocked", 10, Unit::NanosecondsReceived, &[1.0, 2.0], Some(beside)).unwrap();
+        let fails = Figure::of("limited, within", 1, Unit::Mebibytes, &[9.0], None).unwrap();
+        Report::of(&[holds.wanted(Bound::RatioAtMost(0.25)), fails.wanted(Bound::AtMost(8.0))])
+    }
+
+    fn text(write: impl FnOnce(&mut Vec<u8>) -> anyhow::Result<()>) -> String {
+        let mut out = Vec::new();
+        write(&mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn what_does_not_hold_is_said_everywhere() {
+        let report = report();
+        assert!(!report.holds);
+        let table = text(|out| report.write_table(out));
+        assert!(
+            table.contains("0.25 (0.25 to 0.25)") && table.contains("| yes") && table.contains("| NO"),
+            "{table}"
+        );
+        let json: serde_json::Value = serde_json::from_str(&text(|out| report.write_json(out))).unwrap();
+        assert_eq!(json["figures"][0]["holds"], true);
+        assert_eq!(json["figures"][1]["holds"], false);
+        assert_eq!(json["figures"][0]["compared"]["other"], "nftables");
+    }
+
+    #[test]
+    fn every_line_of_the_record_fills_every_column() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = report().record(directory.path()).unwrap();
+        let text = std::fs::read_to_string(path).unwrap();
+        let columns: Vec<_> = text.lines().map(|line| line.split(',').count()).collect();
+        assert_eq!(columns, [17, 17, 17], "{text}");
+    }
+}
