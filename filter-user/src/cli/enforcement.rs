@@ -78,6 +78,11 @@ impl Enforcement {
         }
     }
 
+    /// Whether the kernel enforces.
+    pub(super) fn is_in_kernel(&self) -> bool {
+        matches!(self, Self::Kernel { .. })
+    }
+
     /// Where they are enforced, and why there, whenever it is asked.
     pub(super) fn status(&self) -> Box<dyn Fn() -> SanctionsStatus + Send + Sync> {
         match self {

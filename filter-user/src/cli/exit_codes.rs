@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use crate::auth::PasswordFileError;
 use crate::config::ConfigError;
 use crate::lookup::DirectoryError;
+use crate::privilege::PrivilegeError;
 use crate::proxy::{CredentialsError, TlsError};
 
 /// It failed while it ran.
@@ -44,6 +45,10 @@ pub fn of(error: &anyhow::Error) -> u8 {
             || cause.is::<TlsError>()
             || cause.is::<CredentialsError>()
             || cause.is::<UsageError>()
+            || matches!(
+                cause.downcast_ref(),
+                Some(PrivilegeError::Unknown { .. } | PrivilegeError::MayNotBecome { .. })
+            )
     });
     // Who closes our output early, as `head` does, has seen enough.
     let is_closed_pipe = error

@@ -1,20 +1,21 @@
-//! What the main thread looks after beside those who serve: the kernel's maps, the gauges, and the
+//! What the main thread looks after beside those who serve: the kernel's maps, the gauges, the state file, and the
 //! listeners that Postfix asks at. The same for every subcommand that serves.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::check::warnings;
-use super::core_dumps;
 use super::descriptors;
 use super::enforcement::Enforcement;
-use crate::config::Config;
-use crate::control::metrics_page;
+use super::privileges::Privileges;
+use super::remembering::Remembering;
+use crate::config::{Config, StreamAddress};
+use crate::control::MetricsPage;
 use crate::delegation::{Delegation, PolicyListener};
 use crate::judge::{Judge, boot_now};
 use crate::lookup::Directories;
@@ -28,44 +29,65 @@ const HOUSEKEEPING: Duration = Duration::from_secs(1);
 pub(super) struct House {
     pub(super) judge: Arc<Judge>,
     pub(super) enforcement: Enforcement,
+    remembering: Option<Remembering>,
     delegation: Arc<Delegation>,
     metrics: Metrics,
 }
 
-/// Begins to log, opens what must be there before anyone is served, and tells what is hardly meant.
-pub(super) fn prepare(
-    config: &Config,
-    tls: Option<&ServerTls>,
-) -> anyhow::Result<(Runtime, Arc<Directories>)> {
+/// Begins to log, and opens what may need privileges. Makes no thread: it would keep them.
+pub(super) fn prepare(config: &Config) -> anyhow::Result<(Runtime, Option<MetricsPage>)> {
     log::start(&config.log_level, config.log_json)?;
     descriptors::raise();
-    if config.auth.is_offered() {
-        core_dumps::forbid();
-    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start a runtime")?;
-    if let Some(address) = config.metrics_listen {
-        metrics_page::serve(address)?;
+    let page = config.metrics_listen.map(MetricsPage::open).transpose()?;
+    Ok((runtime, page))
+}
+
+/// Opens what must be there before anyone is served and is read again later, and tells what is hardly meant.
+pub(super) fn open(
+    config: &Config,
+    page: Option<MetricsPage>,
+    runtime: &Handle,
+    tls: Option<&ServerTls>,
+) -> anyhow::Result<Arc<Directories>> {
+    if let Some(page) = page {
+        page.serve()?;
     }
-    let directories = Arc::new(Directories::open(config, runtime.handle())?);
+    let directories = Arc::new(Directories::open(config, runtime)?);
     for warning in warnings(config, &directories, tls) {
         tracing::warn!("{warning}");
     }
-    Ok((runtime, directories))
+    Ok(directories)
 }
 
 /// Listens where Postfix is to ask.
-pub(super) fn policy_listeners(config: &Config) -> anyhow::Result<Vec<PolicyListener>> {
-    Ok(config.delegation.listen.iter().map(PolicyListener::bind).collect::<Result<_, _>>()?)
+pub(super) fn policy_listeners(
+    config: &Config,
+    privileges: &Privileges,
+) -> anyhow::Result<Vec<PolicyListener>> {
+    let listeners =
+        config.delegation.listen.iter().map(PolicyListener::bind).collect::<Result<Vec<_>, _>>()?;
+    for listener in &listeners {
+        if let StreamAddress::Unix(path) = listener.address() {
+            privileges.hand_over(path)?;
+        }
+    }
+    Ok(listeners)
 }
 
 impl House {
     /// Nothing is looked after yet.
-    pub(super) fn new(config: &Config, judge: Arc<Judge>, enforcement: Enforcement) -> Self {
+    pub(super) fn new(
+        config: &Config,
+        judge: Arc<Judge>,
+        enforcement: Enforcement,
+        remembering: Option<Remembering>,
+    ) -> Self {
         let delegation = Arc::new(Delegation::new(config, Arc::clone(&judge)));
-        Self { judge, enforcement, delegation, metrics: Metrics::new() }
+        Self { judge, enforcement, remembering, delegation, metrics: Metrics::new() }
     }
 
     /// Lets Postfix ask, and hears what the kernel program tells.
@@ -100,6 +122,9 @@ impl House {
         self.metrics.peers.set(self.judge.register.len() as f64);
         self.metrics.peers_forgotten.absolute(self.judge.register.forgotten());
         self.delegation.tick();
+        if let Some(remembering) = &self.remembering {
+            remembering.tick();
+        }
     }
 }
 

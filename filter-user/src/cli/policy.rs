@@ -9,8 +9,10 @@ use tokio::signal::unix::SignalKind;
 
 use super::enforcement::Enforcement;
 use super::exit_codes::UsageError;
-use super::house::{House, on, policy_listeners, prepare};
+use super::house::{House, on, open, policy_listeners, prepare};
+use super::privileges::{Privileges, advised};
 use super::reload::reload_directories;
+use super::remembering::Remembering;
 use super::run::announce;
 use crate::config::Config;
 use crate::judge::Judge;
@@ -23,12 +25,16 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         let wrong = "no policy-listen is set: say where Postfix is to ask, such as --policy-listen inet:127.0.0.1:2528";
         return Err(UsageError(wrong.to_owned()).into());
     }
-    let (runtime, directories) = prepare(&config, None)?;
-    let listeners = policy_listeners(&config)?;
+    let privileges = Privileges::of(&config)?;
+    let (runtime, page) = prepare(&config)?;
+    let listeners = policy_listeners(&config, &privileges)?;
     let enforcement = Enforcement::start(&config, &config.kernel.ports_of_mail_server())?;
+    privileges.give_up(&enforcement)?;
+    let directories = open(&config, page, runtime.handle(), None).map_err(advised)?;
     let judge = Arc::new(Judge::new(&config, directories, enforcement.enforcer()));
-    let mut house = House::new(&config, judge, enforcement);
-    runtime.block_on(async {
+    let remembering = Remembering::start(&config, &judge).map_err(|error| advised(error.into()))?;
+    let mut house = House::new(&config, judge, enforcement, remembering.clone());
+    let ended = runtime.block_on(async {
         let mut terminate = on(SignalKind::terminate())?;
         let mut interrupt = on(SignalKind::interrupt())?;
         let mut hangup = on(SignalKind::hangup())?;
@@ -49,5 +55,9 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
                 _ = hours.tick() => house.keep(),
             }
         }
-    })
+    });
+    if let Some(remembering) = remembering {
+        remembering.write();
+    }
+    ended
 }

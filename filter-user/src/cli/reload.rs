@@ -1,7 +1,9 @@
 //! SIGHUP: what was read from files is read again, each file, and all certificates, whole or not at all.
 
+use std::error::Error;
 use std::time::SystemTime;
 
+use super::privileges::advice;
 use crate::auth::{Authenticator, Reloaded};
 use crate::lookup::Directories;
 use crate::proxy::{ServerTls, Shared};
@@ -38,7 +40,11 @@ pub(super) fn reload_directories(directories: &Directories, metrics: &Metrics) {
         tracing::info!({ field::COUNT } = count, "directories reloaded");
     }
     for error in &errors {
-        tracing::error!({ field::ERROR } = %error, "mailbox file not reloaded; what was read before stays in force");
+        tracing::error!(
+            { field::ERROR } = %error,
+            "mailbox file not reloaded; what was read before stays in force{}",
+            what_to_do(error)
+        );
     }
 }
 
@@ -53,7 +59,11 @@ fn reload_certificates(tls: &ServerTls, metrics: &Metrics) {
             Outcome::Ok
         }
         Err(error) => {
-            tracing::error!({ field::ERROR } = %error, "certificates not reloaded; those that were read before stay in force");
+            tracing::error!(
+                { field::ERROR } = %error,
+                "certificates not reloaded; those that were read before stay in force{}",
+                what_to_do(&error)
+            );
             Outcome::Failed
         }
     };
@@ -68,8 +78,14 @@ fn reload_passwords(authenticator: &Authenticator) {
             }
             Err(error) => tracing::error!(
                 { field::ERROR } = %error,
-                "password file not reloaded; what was read before stays in force"
+                "password file not reloaded; what was read before stays in force{}",
+                what_to_do(&error)
             ),
         }
     }
+}
+
+/// For want of permission: since the start, the daemon is somebody else, or may less.
+fn what_to_do(error: &(dyn Error + 'static)) -> String {
+    advice(error).map_or_else(String::new, |advice| format!("; {advice}"))
 }

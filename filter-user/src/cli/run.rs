@@ -8,16 +8,19 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::ArgMatches;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::SignalKind;
 
 use super::control::Desk;
 use super::destinations;
 use super::enforcement::Enforcement;
-use super::house::{House, on, policy_listeners, prepare};
+use super::house::{House, on, open, policy_listeners, prepare};
+use super::privileges::{Privileges, advised};
 use super::reload::reload;
+use super::remembering::Remembering;
 use crate::auth::Authenticator;
 use crate::config::{Config, ConfigError, Effective};
-use crate::control::ControlSocket;
+use crate::control::{ControlSocket, MetricsPage};
 use crate::delegation::PolicyListener;
 use crate::judge::Judge;
 use crate::proxy::{Listening, OwnListeners, ProxySettings, ServerTls, Shared, Workers};
@@ -36,43 +39,84 @@ fn serve(mut config: Config, settings: Vec<Effective>) -> anyhow::Result<ExitCod
     if config.backend.hosts.is_empty() {
         return Err(ConfigError::NoBackend.into());
     }
-    let tls = ServerTls::load(&config.tls)?.map(Arc::new);
-    let (runtime, directories) = prepare(&config, tls.as_deref())?;
-    let policy_listeners = policy_listeners(&config)?;
+    let privileges = Privileges::of(&config)?;
+    let (runtime, page) = prepare(&config)?;
+    let policy_listeners = policy_listeners(&config, &privileges)?;
     let listening = Listening::bind(&config.listen, config.workers)?;
     let addresses = listening.addresses().to_vec();
     config.set_bound(&addresses);
+    let control = control_socket(&config, &privileges, &runtime)?;
     let ports: Vec<u16> =
         addresses.iter().map(SocketAddr::port).chain(config.kernel.protect.iter().copied()).collect();
     let enforcement = Enforcement::start(&config, &ports)?;
-    let own_listeners = OwnListeners::new(&addresses, &config.own_addresses);
-    destinations::check(&config, &own_listeners, &runtime)?;
-    let destinations = destinations::build(&config, runtime.handle())?;
-    let proxy_settings = ProxySettings::new(&config, destinations, own_listeners, tls);
-    let judge = Arc::new(Judge::new(&config, directories, enforcement.enforcer()));
-    let authenticator = Authenticator::start(&config.auth, runtime.handle())?;
-    let shared = Arc::new(Shared::new(&config, proxy_settings, Arc::clone(&judge), authenticator));
-    let probe_interval = config.backend.probe_interval;
-    let sanctions = enforcement.status();
-    let house = House::new(&config, judge, enforcement);
-    if let Some(control) = config.control.clone() {
-        let _within = runtime.enter();
-        let socket = ControlSocket::bind(&control.path, control.mode)?;
-        let desk = Desk {
-            config,
-            settings,
-            addresses: addresses.clone(),
-            sanctions,
-            shared: Arc::clone(&shared),
-            started: Instant::now(),
-        };
-        runtime.spawn(socket.serve(Arc::new(desk)));
-    }
-    let daemon = Daemon { shared, house, probe_interval };
-    let ended = runtime.block_on(daemon.run(listening, policy_listeners, &addresses));
+    privileges.give_up(&enforcement)?;
+    let started = Started { config, settings, listening, addresses, policy_listeners, control, enforcement };
+    let served = started.serve(&runtime, page);
     // Who asks twice to stop does not wait for what the first time was waited for.
     runtime.shutdown_background();
-    ended
+    served
+}
+
+fn control_socket(
+    config: &Config,
+    privileges: &Privileges,
+    runtime: &Runtime,
+) -> anyhow::Result<Option<ControlSocket>> {
+    let Some(control) = &config.control else { return Ok(None) };
+    let _within = runtime.enter();
+    let socket = ControlSocket::bind(&control.path, control.mode)?;
+    privileges.hand_over(&control.path)?;
+    Ok(Some(socket))
+}
+
+/// What was started with privileges, and goes on without.
+struct Started {
+    config: Config,
+    settings: Vec<Effective>,
+    listening: Listening,
+    addresses: Vec<SocketAddr>,
+    policy_listeners: Vec<PolicyListener>,
+    control: Option<ControlSocket>,
+    enforcement: Enforcement,
+}
+
+impl Started {
+    fn serve(self, runtime: &Runtime, page: Option<MetricsPage>) -> anyhow::Result<ExitCode> {
+        let Self { config, settings, listening, addresses, policy_listeners, control, enforcement } = self;
+        let opened = || -> anyhow::Result<_> {
+            let tls = ServerTls::load(&config.tls)?.map(Arc::new);
+            let directories = open(&config, page, runtime.handle(), tls.as_deref())?;
+            let own_listeners = OwnListeners::new(&addresses, &config.own_addresses);
+            destinations::check(&config, &own_listeners, runtime)?;
+            let destinations = destinations::build(&config, runtime.handle())?;
+            let proxy_settings = ProxySettings::new(&config, destinations, own_listeners, tls);
+            let judge = Arc::new(Judge::new(&config, directories, enforcement.enforcer()));
+            let authenticator = Authenticator::start(&config.auth, runtime.handle())?;
+            let remembering = Remembering::start(&config, &judge)?;
+            Ok((Arc::new(Shared::new(&config, proxy_settings, judge, authenticator)), remembering))
+        };
+        let (shared, remembering) = opened().map_err(advised)?;
+        let probe_interval = config.backend.probe_interval;
+        let sanctions = enforcement.status();
+        let house = House::new(&config, Arc::clone(&shared.judge), enforcement, remembering.clone());
+        if let Some(socket) = control {
+            let desk = Desk {
+                config,
+                settings,
+                addresses: addresses.clone(),
+                sanctions,
+                shared: Arc::clone(&shared),
+                started: Instant::now(),
+            };
+            runtime.spawn(socket.serve(Arc::new(desk)));
+        }
+        let daemon = Daemon { shared, house, probe_interval };
+        let ended = runtime.block_on(daemon.run(listening, policy_listeners, &addresses));
+        if let Some(remembering) = remembering {
+            remembering.write();
+        }
+        ended
+    }
 }
 
 /// What the main thread looks after while the workers serve.

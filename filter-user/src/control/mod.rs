@@ -2,14 +2,14 @@
 
 mod client;
 mod explanation;
-pub mod metrics_page;
+mod metrics_page;
 mod request;
 mod socket;
 mod status;
 
 pub use client::{AskError, ask};
 pub use explanation::{ExplainedStep, Explanation};
-pub use metrics_page::MetricsPageError;
+pub use metrics_page::{MetricsPage, MetricsPageError};
 pub use request::{Nothing, Query, Reply, Request};
 pub use socket::{Answers, ControlSocket, SocketError};
 pub use status::{

@@ -28,6 +28,22 @@ pub fn require() -> Result<(), KernelError> {
     }
 }
 
+/// Whether a map that is open can be used with `CAP_BPF` alone: before Linux 5.19, where programs of the unprivileged are
+/// switched off. Since then who has a descriptor needs nothing else.
+#[must_use]
+pub fn maps_need_privilege() -> bool {
+    let switched_off = unprivileged_bpf_disabled().is_none_or(|word| word != 0);
+    switched_off && version(&release()).is_some_and(|version| version < MAPS_BY_DESCRIPTOR)
+}
+
+/// The first kernel whose maps can be used by whoever has their descriptor, whatever `unprivileged_bpf_disabled` says.
+pub(super) const MAPS_BY_DESCRIPTOR: (u32, u32) = (5, 19);
+
+/// What `kernel.unprivileged_bpf_disabled` says; nothing where it cannot be read.
+pub(super) fn unprivileged_bpf_disabled() -> Option<u32> {
+    std::fs::read_to_string("/proc/sys/kernel/unprivileged_bpf_disabled").ok()?.trim().parse().ok()
+}
+
 /// The kernel's release, as `uname -r` says it.
 pub(super) fn release() -> String {
     rustix::system::uname().release().to_string_lossy().into_owned()

@@ -24,8 +24,8 @@ pub enum PrivilegeError {
     },
     /// Only who may become anyone can become another.
     #[error(
-        "user = {name:?}: cannot become it, for {missing} is missing: start as root, or leave `user` out and let what \
-         starts relaygate choose its user (systemd: User=)"
+        "user = {name:?}: cannot become it without {missing}: start as root, or leave `user` out and let what starts \
+         relaygate choose its user (systemd: User=)"
     )]
     MayNotBecome {
         /// As it was given.

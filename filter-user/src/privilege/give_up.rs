@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use nix::unistd::{Gid, getgroups, getresgid, getresuid, setgroups, setresgid, setresuid};
+use nix::unistd::{getgroups, getresgid, getresuid, setgroups, setresgid, setresuid};
 use rustix::thread::{
     CapabilitySet, CapabilitySets, capabilities, capability_is_in_bounding_set, clear_ambient_capability_set,
     remove_capability_from_bounding_set, set_capabilities, set_keep_capabilities, set_no_new_privs,
@@ -70,16 +70,16 @@ fn empty_bounding_set() -> Result<(), PrivilegeError> {
     Ok(())
 }
 
-/// For every thread at once, as the C library does it. Does nothing where the process is that user already.
+/// For every thread at once, as the C library does it. Needs no privilege where the process is that user already.
 fn become_user(user: &Identity, had: CapabilitySet) -> Result<(), PrivilegeError> {
     let (uid, gid) = (user.uid, user.gid);
-    if is_already(user)? {
-        return Ok(());
-    }
     let missing = TO_BECOME - had;
     if !missing.is_empty() {
         let name = user.name().to_owned();
-        return Err(PrivilegeError::MayNotBecome { name, missing: as_spoken(missing) });
+        return match is_already(user)? {
+            true => Ok(()),
+            false => Err(PrivilegeError::MayNotBecome { name, missing: as_spoken(missing) }),
+        };
     }
     // The groups first: without CAP_SETGID, which the user has not, they could not be changed any more.
     setgroups(&user.groups).map_err(PrivilegeError::refused("take on the groups of the user"))?;
@@ -87,21 +87,14 @@ fn become_user(user: &Identity, had: CapabilitySet) -> Result<(), PrivilegeError
     setresuid(uid, uid, uid).map_err(PrivilegeError::refused("become the user"))
 }
 
+/// Whether the process is this user, and in no group that is not the user's.
 fn is_already(user: &Identity) -> Result<bool, PrivilegeError> {
     let uids = getresuid().map_err(PrivilegeError::refused("ask for the user of this process"))?;
     let gids = getresgid().map_err(PrivilegeError::refused("ask for the group of this process"))?;
     let groups = getgroups().map_err(PrivilegeError::refused("ask for the groups of this process"))?;
     Ok([uids.real, uids.effective, uids.saved] == [user.uid; 3]
         && [gids.real, gids.effective, gids.saved] == [user.gid; 3]
-        && sorted(&groups) == sorted(&user.groups))
-}
-
-/// The user's own group may stand among the further ones or not: it means the same.
-fn sorted(groups: &[Gid]) -> Vec<u32> {
-    let mut numbers: Vec<u32> = groups.iter().map(|group| group.as_raw()).collect();
-    numbers.sort_unstable();
-    numbers.dedup();
-    numbers
+        && groups.iter().all(|group| user.groups.contains(group)))
 }
 
 /// Asks for the standing of every thread.

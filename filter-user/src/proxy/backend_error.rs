@@ -44,7 +44,7 @@ pub enum BackendError {
     /// The system does not let us use the client's address as ours.
     #[error(
         "cannot connect to the backend from the client's address: {source}; backend-client-address = transparent needs \
-         CAP_NET_ADMIN (systemd: AmbientCapabilities=CAP_NET_ADMIN) and the routing of docs/transparent.md"
+         CAP_NET_RAW or CAP_NET_ADMIN (systemd: AmbientCapabilities=CAP_NET_RAW) and the routing of docs/transparent.md"
     )]
     NotTransparent {
         /// Why.

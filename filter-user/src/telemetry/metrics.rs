@@ -1,6 +1,7 @@
 //! The counters themselves, looked up once: a worker makes a [`Metrics`] when it starts, and to count is an atomic
 //! addition. Where no metrics are served, it is nothing. Serves no page.
 
+use std::io;
 use std::marker::PhantomData;
 
 pub use ::metrics::Gauge;
@@ -213,6 +214,11 @@ pub fn kernel_packets(counter: &'static str) -> Counter {
 /// Whether a backend is up: the gauge of one that the configuration names, so that there are no more than it has.
 pub fn backend_up(backend: String) -> Gauge {
     ::metrics::gauge!(metric::BACKEND_UP.name, "backend" => backend)
+}
+
+/// From here on, what is counted is counted by this. Once in a process.
+pub fn record_by(recorder: impl ::metrics::Recorder + Sync + 'static) -> io::Result<()> {
+    ::metrics::set_global_recorder(recorder).map_err(|error| io::Error::other(error.to_string()))
 }
 
 /// Says which version runs.

@@ -9,5 +9,5 @@ pub mod refusals;
 
 pub use self::log::LogError;
 pub use self::metric::describe_all;
-pub use self::metrics::{Gauge, Metrics, backend_up, kernel_packets, set_build_info};
+pub use self::metrics::{Gauge, Metrics, backend_up, kernel_packets, record_by, set_build_info};
 pub use self::refusals::{Noted, RefusalLog, Summary};

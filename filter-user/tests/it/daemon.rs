@@ -74,8 +74,17 @@ impl Daemon {
 
     /// The same, without a single capability.
     pub(crate) fn start_without_privilege(listen: &str, flags: &str) -> Self {
+        Self::start_with_capabilities("-all", listen, flags)
+    }
+
+    /// The same, with these capabilities alone, as setpriv(1) writes them: `-all,+bpf`.
+    pub(crate) fn start_with_capabilities(capabilities: &str, listen: &str, flags: &str) -> Self {
         let mut command = Command::new("setpriv");
-        command.args(["--inh-caps=-all", "--bounding-set=-all", env!("CARGO_BIN_EXE_relaygate")]);
+        command.args([
+            "--inh-caps=-all",
+            &format!("--bounding-set={capabilities}"),
+            env!("CARGO_BIN_EXE_relaygate"),
+        ]);
         prepare(&mut command);
         Self::start_command(command, &[listen], flags)
     }

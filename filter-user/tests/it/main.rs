@@ -28,6 +28,7 @@ mod postfix;
 mod restrictions;
 mod routing;
 mod snapshots;
+mod state_file;
 mod tls;
 mod transcripts;
 mod true_address;

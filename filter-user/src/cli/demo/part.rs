@@ -201,13 +201,14 @@ impl DaemonPart {
     }
 }
 
-/// A file without a place.
+/// A file without a place, which whoever is started from here has open too.
 fn memory_file(name: &str) -> anyhow::Result<File> {
-    let descriptor = rustix::fs::memfd_create(name, rustix::fs::MemfdFlags::CLOEXEC);
+    let descriptor = rustix::fs::memfd_create(name, rustix::fs::MemfdFlags::empty());
     Ok(descriptor.with_context(|| format!("no memory for the {name}"))?.into())
 }
 
-/// Where another process finds a memory file, while this one lives.
+/// Where a process that has it open finds it. By the number of another process it would not: a daemon that has given up
+/// its privileges may not look into one that has them.
 fn path(file: &File) -> String {
-    format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd())
+    format!("/proc/self/fd/{}", file.as_raw_fd())
 }

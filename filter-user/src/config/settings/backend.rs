@@ -16,7 +16,7 @@ settings! { "Backend":
             words: &["xclient", "proxy", "transparent", "none"],
             values: &[ClientAddress::Xclient, ClientAddress::Proxy, ClientAddress::Transparent, ClientAddress::None],
         },
-        "How the backend learns the client's address. By XCLIENT where it offers that (`xclient`), by a PROXY v2 header (`proxy`), by connections that come from the client's own address (`transparent`, which needs CAP_NET_ADMIN and the routing of docs/transparent.md), or not at all (`none`).";
+        "How the backend learns the client's address. By XCLIENT where it offers that (`xclient`), by a PROXY v2 header (`proxy`), by connections that come from the client's own address (`transparent`, which needs CAP_NET_RAW and the routing of docs/transparent.md), or not at all (`none`).";
     BACKEND_PROBE_INTERVAL: Time = "backend-probe-interval", Is("5s"), time(Duration::from_millis(10), HOUR),
         "How often a backend that is down is probed. One that is up is asked every twelfth time what it can do.";
     BACKEND_TLS: Choice<TlsLevel> = "backend-tls", Is("none"),

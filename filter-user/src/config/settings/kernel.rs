@@ -44,7 +44,7 @@ settings! { "The kernel's part":
     STATE_FILE: File = "state-file", Nothing, File,
         "A file that carries sanctions, and what was allowed by `relaygate peers`, over a reboot.";
     USER: SystemUser = "user", Nothing, SystemUser,
-        "Whom relaygate becomes when it has opened what needs privilege. Without it, it stays who it is; it drops all capabilities in either case.";
+        "Whom relaygate becomes when it has opened what needs privilege. Without it, it stays who it is; it drops all capabilities in either case, and reads its files as whom it is then.";
     KERNEL_LOG: Choice<KernelLog> = "kernel-log", Is("off"),
         Choice { placeholder: "LEVEL", words: KernelLog::WORDS, values: KernelLog::ALL },
         "What the kernel's part logs of single packets. For a few packets by hand, never under an attack; `off` costs nothing.";
