@@ -8,6 +8,7 @@ mod tests;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use filter_common::{PeerKey, PrefixLengths, Sanction, Timestamp};
 use ipnet::IpNet;
@@ -71,6 +72,8 @@ pub struct Register {
     prefixes: PrefixLengths,
     allow: AllowList,
     orders: Orders,
+    /// Another number when an operator has changed something.
+    edits: AtomicU64,
     enforcer: Arc<dyn Enforcer>,
 }
 
@@ -92,6 +95,7 @@ impl Register {
             prefixes,
             allow: AllowList::new(allow),
             orders: Orders::default(),
+            edits: AtomicU64::new(0),
             enforcer,
         }
     }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 
 use super::error::{StateError, Unreadable};
-use super::line::{FORMAT, Header, Known, Line};
+use super::line::{Entry, FORMAT, Header, Line};
 use super::moment::{Moment, Passed};
 
 /// Octets of a line: several times what the longest has.
@@ -28,12 +28,12 @@ pub(super) fn failed(path: &Path, step: &'static str) -> impl FnOnce(io::Error) 
     move |source| StateError::System { path, step, source }
 }
 
-/// Writes what is known of peers at a moment, and says of how many that is. Where this ends early, for whatever reason, the
+/// Writes what is known at a moment, and says in how many lines. Where this ends early, for whatever reason, the
 /// file is what it was.
 pub(super) fn write(
     path: &Path,
     moment: &Moment,
-    peers: impl Iterator<Item = Known>,
+    entries: impl Iterator<Item = Entry>,
 ) -> Result<u64, StateError> {
     let unfinished = beside(path, ".new");
     let no_link = OFlags::NOFOLLOW.bits().cast_signed();
@@ -47,7 +47,7 @@ pub(super) fn write(
         .open(&unfinished)
         .map_err(failed(path, "write it anew beside it"))?;
     let mut out = BufWriter::with_capacity(1 << 16, file);
-    let count = put(&mut out, moment, peers).map_err(failed(path, "write it"))?;
+    let count = put(&mut out, moment, entries).map_err(failed(path, "write it"))?;
     let file = out.into_inner().map_err(|error| failed(path, "write it")(error.into_error()))?;
     file.sync_all().map_err(failed(path, "bring it to the disk"))?;
     rename(&unfinished, path).map_err(failed(path, "put it into its place"))?;
@@ -59,11 +59,11 @@ pub(super) fn write(
     Ok(count)
 }
 
-fn put(out: &mut impl io::Write, moment: &Moment, peers: impl Iterator<Item = Known>) -> io::Result<u64> {
+fn put(out: &mut impl io::Write, moment: &Moment, entries: impl Iterator<Item = Entry>) -> io::Result<u64> {
     serde_json::to_writer(&mut *out, &Header::of(moment))?;
     out.write_all(b"\n")?;
     let mut count = 0;
-    for line in peers.filter_map(|known| known.line(moment)) {
+    for line in entries.filter_map(|entry| entry.line(moment)) {
         serde_json::to_writer(&mut *out, &line)?;
         out.write_all(b"\n")?;
         count += 1;
@@ -80,8 +80,8 @@ pub(super) struct StateFile(File);
 /// What a file is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Contents {
-    /// How many peers.
-    pub(super) peers: u64,
+    /// In how many lines.
+    pub(super) lines: u64,
     /// How long ago it was written.
     pub(super) passed: Passed,
 }
@@ -102,38 +102,38 @@ impl StateFile {
         File::open(path).map(|file| Some(Self(file))).map_err(failed(path, "read it"))
     }
 
-    /// Gives each peer as it stands now. The file is read twice, for what is at its end may say that nothing of it counts; it
+    /// Gives each line as it means it now. The file is read twice, for what is at its end may say that nothing of it counts; it
     /// may be long, so it is kept nowhere.
-    pub(super) fn each(&mut self, now: &Moment, mut give: impl FnMut(Known)) -> Result<Contents, Unreadable> {
+    pub(super) fn each(&mut self, now: &Moment, mut give: impl FnMut(Entry)) -> Result<Contents, Unreadable> {
         self.read(now, |_| ())?;
         self.read(now, &mut give)
     }
 
-    fn read(&mut self, now: &Moment, mut give: impl FnMut(Known)) -> Result<Contents, Unreadable> {
+    fn read(&mut self, now: &Moment, mut give: impl FnMut(Entry)) -> Result<Contents, Unreadable> {
         self.0.rewind()?;
         let mut lines =
             Lines { from: BufReader::with_capacity(1 << 16, &self.0), line: Vec::new(), number: 0 };
         let written = header(&mut lines)?;
         let passed = now.since(&written);
-        let mut peers = 0;
+        let mut count = 0;
         loop {
             if !lines.advance()? {
                 return Err(Unreadable::CutOff(lines.number));
             }
             let line: Line = lines.parse()?;
             if let Some(end) = line.end {
-                if end != peers {
-                    return Err(lines.fault(format!("{end} peers should stand above, and {peers} do")));
+                if end != count {
+                    return Err(lines.fault(format!("{end} lines should stand above, and {count} do")));
                 }
                 if lines.advance()? {
                     return Err(lines.fault("this was to be the end".to_owned()));
                 }
-                return Ok(Contents { peers, passed });
+                return Ok(Contents { lines: count, passed });
             }
-            let known =
-                Known::of(&line, now, passed).ok_or_else(|| lines.fault("it is of no peer".to_owned()))?;
-            peers += 1;
-            give(known);
+            let entry =
+                Entry::of(&line, now, passed).ok_or_else(|| lines.fault("it says nothing".to_owned()))?;
+            count += 1;
+            give(entry);
         }
     }
 }
@@ -194,6 +194,7 @@ impl<R: BufRead> Lines<R> {
 mod tests {
     use filter_common::{PeerKey, Timestamp};
 
+    use super::super::line::Known;
     use super::*;
     use crate::peers::Remembered;
 
@@ -201,7 +202,7 @@ mod tests {
         Moment { boot_id: "a".to_owned(), boot: Timestamp(1_000_000_000), wall: 1_790_000_000_000 }
     }
 
-    fn known(number: u32) -> Known {
+    fn known(number: u32) -> Entry {
         let remembered = Remembered {
             peer: PeerKey::from(std::net::Ipv4Addr::from(0x0a00_0000 + number)),
             strikes_until: Timestamp(5_000_000_000 + u64::from(number) * 1_000_000),
@@ -211,10 +212,10 @@ mod tests {
             authenticated_until: Timestamp::default(),
             last_strike: None,
         };
-        Known { remembered: Some(remembered), held: None }
+        Entry::Peer(Known { remembered: Some(remembered), held: None })
     }
 
-    fn read(path: &Path) -> Result<Vec<Known>, Unreadable> {
+    fn read(path: &Path) -> Result<Vec<Entry>, Unreadable> {
         let mut peers = Vec::new();
         StateFile::open(path).unwrap().unwrap().each(&moment(), |known| peers.push(known))?;
         Ok(peers)
@@ -227,8 +228,8 @@ mod tests {
         let path = folder.path().join("state");
         assert!(StateFile::open(&path).unwrap().is_none());
         for count in [0, 1, 1000] {
-            let peers: Vec<Known> = (0..count).map(known).collect();
-            assert_eq!(write(&path, &moment(), peers.iter().copied()).unwrap(), u64::from(count));
+            let peers: Vec<Entry> = (0..count).map(known).collect();
+            assert_eq!(write(&path, &moment(), peers.iter().cloned()).unwrap(), u64::from(count));
             assert_eq!(read(&path).unwrap(), peers);
         }
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
@@ -274,8 +275,8 @@ mod tests {
             (&format!("{header}\n{peer}\n"), "it is cut off behind line 2"),
             (&format!("{header}\n{long}\n"), "line 2: it is longer than 4096 octets"),
             (&format!("{header}\n{peer}\nnothing\n"), "line 3: expected ident"),
-            (&format!("{header}\n{{}}\n"), "line 2: it is of no peer"),
-            (&format!("{header}\n{peer}\n{{\"end\":2}}\n"), "line 3: 2 peers should stand above, and 1 do"),
+            (&format!("{header}\n{{}}\n"), "line 2: it says nothing"),
+            (&format!("{header}\n{peer}\n{{\"end\":2}}\n"), "line 3: 2 lines should stand above, and 1 do"),
             (&format!("{header}\n{peer}\n{{\"end\":1}}\n{peer}\n"), "line 4: this was to be the end"),
         ];
         let folder = tempfile::tempdir().unwrap();

@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use filter_common::{PeerKey, Timestamp};
+use filter_common::{PeerKey, Sanction, Timestamp};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use super::error::{StateError, Unreadable};
 use super::file::{self, StateFile, beside, failed};
-use super::line::Known;
+use super::line::{Entry, Known};
 use super::moment::{Moment, Passed};
 use crate::peers::{Register, SHARDS};
 use crate::telemetry::label::Outcome;
@@ -21,6 +21,9 @@ use crate::telemetry::{Metrics, field};
 
 /// How long a change waits at most to be written.
 const EVERY: Duration = Duration::from_secs(60);
+
+/// Orders that are not taken up and shown one by one.
+const SHOWN: usize = 10;
 
 /// Keeps one file.
 #[derive(Debug)]
@@ -65,7 +68,9 @@ impl Keeper {
         // What changes from here on may be in the file or not: it is written the next time.
         *written = Written { at: now.boot, changes: changes(register) };
         let peers = (0..SHARDS).flat_map(|shard| known_of(register, shard, now.boot));
-        let outcome = match file::write(&self.path, now, peers) {
+        // First who is allowed, for an order against one of them is refused; and then what they have done.
+        let entries = by_hand(register, now.boot).chain(peers.map(Entry::Peer));
+        let outcome = match file::write(&self.path, now, entries) {
             Ok(count) => {
                 tracing::debug!({ field::COUNT } = count, "state file written");
                 Outcome::Ok
@@ -97,14 +102,18 @@ fn lock(path: &Path) -> Result<File, StateError> {
 }
 
 fn restore(path: &Path, file: &mut StateFile, register: &Register, now: &Moment) -> Result<(), StateError> {
-    let read = file.each(now, |known| {
-        if let Some(remembered) = &known.remembered {
-            register.remember(remembered, now.boot);
-        }
-        if let Some(held) = &known.held {
-            register.hold(held, now.boot);
+    let mut refused = Vec::new();
+    let read = file.each(now, |entry| {
+        if let Err(reason) = take_up(entry, register, now.boot) {
+            refused.push(reason);
         }
     });
+    for reason in refused.iter().take(SHOWN) {
+        tracing::warn!({ field::REASON } = reason, "an order by hand in the state file is not taken up");
+    }
+    if refused.len() > SHOWN {
+        tracing::warn!({ field::COUNT } = refused.len(), "so many orders by hand in all are not taken up");
+    }
     let contents = match read {
         Ok(contents) => contents,
         Err(reason) => return put_aside(path, &reason, now),
@@ -114,15 +123,38 @@ fn restore(path: &Path, file: &mut StateFile, register: &Register, now: &Moment)
         Passed::SameBoot(_) | Passed::WallClock(_) => tracing::info!(
             { field::COUNT } = peers,
             { field::DURATION } = %ago,
-            "state file read: {} peers, of which the sanctions, strikes and authentications that are not over go on",
-            contents.peers
+            "state file read: {} lines, of which the sanctions, strikes and authentications that are not over go on",
+            contents.lines
         ),
         Passed::AtLeast(_) => tracing::warn!(
             { field::COUNT } = peers,
-            "state file read: {} peers; the wall clock has gone back, or years ahead, since it was written, so all times in \
+            "state file read: {} lines; the wall clock has gone back, or years ahead, since it was written, so all times in \
              it go on as if it were from the last moment before this boot",
-            contents.peers
+            contents.lines
         ),
+    }
+    Ok(())
+}
+
+/// Lets the register know; says why it will not, which only orders by hand can meet.
+fn take_up(entry: Entry, register: &Register, now: Timestamp) -> Result<(), String> {
+    match entry {
+        Entry::Peer(known) => {
+            if let Some(remembered) = &known.remembered {
+                register.remember(remembered, now);
+            }
+            if let Some(held) = &known.held {
+                register.hold(held, now);
+            }
+        }
+        Entry::Order(peer, order) if order.sanction.at(now) != Sanction::None => {
+            register.order(peer.address(), order, now).map_err(|error| error.to_string())?;
+        }
+        Entry::Allowance(allowance) if allowance.until > now => {
+            register.allow(allowance, now).map_err(|error| error.to_string())?;
+        }
+        // It is over.
+        Entry::Order(..) | Entry::Allowance(_) => {}
     }
     Ok(())
 }
@@ -158,4 +190,10 @@ fn known_of(register: &Register, shard: usize, now: Timestamp) -> impl Iterator<
         known.entry(held.peer).or_insert(Known { remembered: None, held: None }).held = Some(held);
     }
     known.into_values()
+}
+
+/// What an operator has done by hand.
+fn by_hand(register: &Register, now: Timestamp) -> impl Iterator<Item = Entry> {
+    let allowances = register.allowances().into_iter().map(Entry::Allowance);
+    allowances.chain(register.orders(now).into_iter().map(|(peer, order)| Entry::Order(peer, order)))
 }

@@ -6,14 +6,15 @@ use std::net::IpAddr;
 use filter_common::{PeerKey, PrefixLengths, Sanction, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::by_hand::{Allowed, Ordered};
 use super::moment::{Moment, Passed};
-use crate::peers::{Held, LastStrike, Remembered, Strike};
+use crate::peers::{Allowance, Held, LastStrike, Order, Remembered, Strike};
 
 /// The format that is written.
 pub(super) const FORMAT: u32 = 1;
 
 /// Peers are written whole: how much of an address is one was decided when they became known.
-const WHOLE: PrefixLengths = PrefixLengths { ipv4: 32, ipv6: 128 };
+pub(super) const WHOLE: PrefixLengths = PrefixLengths { ipv4: 32, ipv6: 128 };
 
 /// The first line.
 #[derive(Debug, Serialize, Deserialize)]
@@ -46,7 +47,7 @@ impl Header {
     }
 }
 
-/// Every other line: of a peer, or the end. Times are milliseconds from the header's moment, less than nothing before it.
+/// Every other line: of a peer, of what was done by hand, or the end. Times are milliseconds from the header's moment, less than nothing before it.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Line {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -72,7 +73,13 @@ pub(super) struct Line {
     /// What is in force for it, where the rest does not say so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) in_force: Option<InForce>,
-    /// How many lines of peers there are: the last line, alone.
+    /// What an operator has ordered for a peer: a line of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) ordered: Option<Ordered>,
+    /// A network that an operator has allowed: a line of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) allowed: Option<Allowed>,
+    /// How many lines there are between the first and this: the last line, alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) end: Option<u64>,
 }
@@ -92,6 +99,44 @@ pub(super) struct InForce {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
 fn is_nothing(number: &u32) -> bool {
     *number == 0
+}
+
+/// What a line says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Entry {
+    /// What is known of a peer.
+    Peer(Known),
+    /// What an operator has ordered for one.
+    Order(PeerKey, Order),
+    /// Whom an operator has allowed.
+    Allowance(Allowance),
+}
+
+impl Entry {
+    /// As it is written at a moment; nothing where it says nothing.
+    pub(super) fn line(&self, moment: &Moment) -> Option<Line> {
+        match self {
+            Self::Peer(known) => known.line(moment),
+            Self::Order(peer, order) => {
+                Some(Line { ordered: Some(Ordered::of(*peer, order, moment)), ..Line::default() })
+            }
+            Self::Allowance(allowance) => {
+                Some(Line { allowed: Some(Allowed::of(allowance, moment)), ..Line::default() })
+            }
+        }
+    }
+
+    /// As a line means it now; nothing where it is none that could be written.
+    pub(super) fn of(line: &Line, now: &Moment, passed: Passed) -> Option<Self> {
+        match (&line.ordered, &line.allowed) {
+            (Some(ordered), _) => {
+                let (peer, order) = ordered.order(now, passed);
+                Some(Self::Order(peer, order))
+            }
+            (None, Some(allowed)) => allowed.allowance(now, passed).map(Self::Allowance),
+            (None, None) => Known::of(line, now, passed).map(Self::Peer),
+        }
+    }
 }
 
 /// All that is known of a peer.

@@ -8,9 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use filter_common::{PeerKey, PrefixLengths, Rate, Timestamp};
-use filter_user::peers::{Admission, Ladder, LocalEnforcer, Register, Remembered, Strike, Weights};
+use filter_common::{PeerKey, PrefixLengths, Rate, Sanction, Timestamp};
+use filter_user::peers::{
+    Admission, Allowance, Hand, Ladder, LocalEnforcer, Order, Register, Remembered, Strike, Weights,
+};
 use filter_user::state::{Keeper, Moment};
+use ipnet::IpNet;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
@@ -64,7 +67,7 @@ fn a_block_goes_on_over_a_restart_and_over_a_reboot_for_what_is_left_of_it() {
     assert!(first.stop().0.success());
 
     let second = daemon(&state);
-    assert!(second.logged("state file read: 1 peers").contains("\"count\":1"));
+    assert!(second.logged("state file read: 1 lines").contains("\"count\":1"));
     assert!(is_blocked(second.address), "after a restart");
     // Killed, it has not written; the file is what it was.
     second.signal(Signal::SIGKILL);
@@ -239,6 +242,45 @@ fn a_million_peers_are_written_and_read_while_nobody_waits_and_little_memory_is_
     }
 }
 
+#[test]
+fn what_was_done_by_hand_goes_on_over_a_reboot() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    let now = moment("a", Duration::from_secs(1000), 1_790_000_000_000);
+    let later = moment("b", Duration::from_secs(60), now.wall + 600_000);
+    let hand = Hand { by: 1000, since: now.boot, reason: "a nuisance".into() };
+    let network: IpNet = "198.51.100.0/24".parse().unwrap();
+    let (for_good, for_a_while) = (address(1).into(), address(2).into());
+    {
+        let before = register(1000);
+        let keeper = Keeper::start(&state, &before, &now).unwrap();
+        let known = before.changes();
+        before.allow(Allowance { network, until: Timestamp::NEVER, hand: hand.clone() }, now.boot).unwrap();
+        assert_ne!(before.changes(), known, "it is to be written");
+        for (peer, until) in
+            [(for_good, Timestamp::NEVER), (for_a_while, now.boot.plus(Duration::from_secs(601)))]
+        {
+            let sanction = Sanction::Blocked { until };
+            before.order(peer, Order { sanction, hand: hand.clone() }, now.boot).unwrap();
+        }
+        keeper.write(&before, &now);
+    }
+    let after = register(1000);
+    let _keeper = Keeper::start(&state, &after, &later).unwrap();
+    assert_eq!(after.allowances().iter().map(|allowed| allowed.network).collect::<Vec<_>>(), [network]);
+    assert_eq!(after.allowances()[0].until, Timestamp::NEVER);
+    assert_eq!(after.strike("198.51.100.9".parse().unwrap(), Strike::ProtocolAbuse, later.boot), None);
+    let orders = after.orders(later.boot);
+    assert_eq!(orders.len(), 2);
+    assert!(orders.iter().all(|(_, order)| &*order.hand.reason == "a nuisance" && order.hand.by == 1000));
+    assert_eq!(after.admit(for_good, later.boot), Admission::Blocked);
+    assert_eq!(after.admit(for_a_while, later.boot), Admission::Blocked);
+    let two_seconds_on = later.boot.plus(Duration::from_secs(2));
+    after.keep(two_seconds_on);
+    assert_eq!(after.admit(for_a_while, two_seconds_on), Admission::Admitted);
+    assert_eq!(after.admit(for_good, two_seconds_on), Admission::Blocked);
+}
+
 /// The daemon is killed at many moments of its last write: the file is the old one or the new one, never half of one.
 #[test]
 fn a_kill_while_it_writes_leaves_a_whole_file() {
@@ -255,7 +297,7 @@ fn a_kill_while_it_writes_leaves_a_whole_file() {
     let mut cut_short = 0;
     for delay in [0, 30, 100, 250, 500, 1000] {
         let running = Daemon::start(&format!("{FLAGS} --max-peers 262144 --state-file {}", state.display()));
-        assert!(running.logged("state file read: 200000 peers").contains("\"level\":\"INFO\""));
+        assert!(running.logged("state file read: 200000 lines").contains("\"level\":\"INFO\""));
         running.signal(Signal::SIGTERM);
         std::thread::sleep(Duration::from_millis(delay));
         running.signal(Signal::SIGKILL);

@@ -92,6 +92,7 @@ impl Register {
         if !self.orders.put(peer, order, now) {
             return Err(EditError::TooManyOrders);
         }
+        self.edited();
         self.enforcer.enforce(peer, self.in_force(peer, &record, now), now);
         Ok(peer)
     }
@@ -103,6 +104,7 @@ impl Register {
     }
 
     fn free(&self, peer: PeerKey, forget: bool, now: Timestamp) -> Sanction {
+        self.edited();
         let mut peers = self.peers.of(peer);
         let held = self.enforcer.held(peer, now).map_or(Sanction::None, |held| held.sanction);
         let before = peers.get_mut(peer).map_or(Sanction::None, |record| self.in_force(peer, record, now));
@@ -165,6 +167,7 @@ impl Register {
             self.enforcer.exempt(network, false)?;
             return Err(EditError::TooManyAllowances);
         }
+        self.edited();
         Ok(self.free_within(network, now))
     }
 
@@ -175,6 +178,7 @@ impl Register {
         }
         self.enforcer.exempt(network, false)?;
         self.allow.remove(network);
+        self.edited();
         Ok(())
     }
 

@@ -1,6 +1,8 @@
 //! What the register knows, as values that can be put away and given back: over a restart, over a reboot. Knows neither
 //! file nor clock.
 
+use std::sync::atomic::Ordering;
+
 use filter_common::{PeerKey, Sanction, Timestamp};
 
 use super::{LastStrike, Record, Register};
@@ -125,10 +127,15 @@ impl Register {
         &*self.enforcer
     }
 
+    /// Something was changed by hand.
+    pub(super) fn edited(&self) {
+        self.edits.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// A number that is another one when what is remembered may be something else.
     #[must_use]
     pub fn changes(&self) -> u64 {
-        self.peers.changes()
+        self.peers.changes().wrapping_add(self.edits.load(Ordering::Relaxed))
     }
 }
 
