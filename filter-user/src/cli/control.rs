@@ -6,18 +6,19 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::{Arg, ArgAction, ArgMatches};
 use serde::Serialize;
 
 use super::exit_codes::UsageError;
 use super::explain::Rules;
+use super::peers::desk::PeersDesk;
 use crate::config::kind::Kind as _;
 use crate::config::settings::CONTROL_SOCKET;
 use crate::config::{Config, Effective};
 use crate::control::{
-    Answers, BackendStatus, CertificateStatus, DirectoryStatus, Explanation, ListenerStatus, Query,
-    SanctionsStatus, Status,
+    Answers, Asker, BackendStatus, CertificateStatus, DirectoryStatus, Explanation, ListenerStatus,
+    PeersRequest, Query, SanctionsStatus, Status, Told,
 };
 use crate::proxy::Shared;
 
@@ -59,6 +60,20 @@ pub(super) fn find(matches: &ArgMatches) -> anyhow::Result<Daemon> {
     })
 }
 
+/// The control socket of the daemon that runs; or what is missing.
+pub(super) fn running(matches: &ArgMatches) -> anyhow::Result<PathBuf> {
+    match find(matches)? {
+        Daemon::At(path) => Ok(path),
+        Daemon::NotAsked(given) => match given.0.control {
+            Some(control) => bail!("no relaygate answers at {}: does it run?", control.path.display()),
+            None => {
+                let fault = "no control-socket is set: name the running daemon's with --control-socket PATH";
+                Err(UsageError(fault.to_owned()).into())
+            }
+        },
+    }
+}
+
 /// What the running daemon knows when it is asked.
 pub(super) struct Desk {
     pub(super) config: Config,
@@ -68,6 +83,7 @@ pub(super) struct Desk {
     pub(super) sanctions: Box<dyn Fn() -> SanctionsStatus + Send + Sync>,
     pub(super) shared: Arc<Shared>,
     pub(super) started: Instant,
+    pub(super) peers: Arc<PeersDesk>,
 }
 
 impl Answers for Desk {
@@ -104,6 +120,10 @@ impl Answers for Desk {
             settings: &self.settings,
         };
         Box::pin(async move { rules.explain(query).await })
+    }
+
+    fn peers(&self, request: PeersRequest, by: Asker) -> Told<'_> {
+        Box::pin(Arc::clone(&self.peers).answer(request, by))
     }
 }
 

@@ -119,6 +119,7 @@ impl House {
     /// Sweeps, and sets the gauges.
     pub(super) fn keep(&self) {
         self.enforcement.keep_house(&self.metrics, boot_now());
+        self.judge.register.keep(boot_now());
         self.metrics.peers.set(self.judge.register.len() as f64);
         self.metrics.peers_forgotten.absolute(self.judge.register.forgotten());
         self.delegation.tick();

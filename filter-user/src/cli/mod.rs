@@ -14,6 +14,7 @@ mod house;
 pub mod load;
 pub mod pages;
 pub mod passwd;
+pub mod peers;
 pub mod policy;
 mod privileges;
 mod reload;
@@ -42,6 +43,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Exi
         Some(("detach", matches)) => detach::run(matches),
         Some(("explain", matches)) => explain::run(matches),
         Some(("status", matches)) => status::run(matches),
+        Some(("peers", matches)) => peers::run(matches),
         Some(("demo", matches)) => demo::run_matches(matches),
         Some(("demo-part", matches)) => demo::run_part(matches),
         Some(("passwd", matches)) => passwd::run(matches),
@@ -78,6 +80,7 @@ pub fn command() -> Command {
         ))
         .subcommand(with_settings(explain::command()))
         .subcommand(with_settings(status::command()))
+        .subcommand(peers::command())
         .subcommand(passwd::command())
         .subcommand(demo::command())
         .subcommand(demo::part_command())

@@ -15,6 +15,7 @@ use super::control::Desk;
 use super::destinations;
 use super::enforcement::Enforcement;
 use super::house::{House, on, open, policy_listeners, prepare};
+use super::peers::desk::PeersDesk;
 use super::privileges::{Privileges, advised};
 use super::reload::reload;
 use super::remembering::Remembering;
@@ -64,7 +65,7 @@ fn control_socket(
 ) -> anyhow::Result<Option<ControlSocket>> {
     let Some(control) = &config.control else { return Ok(None) };
     let _within = runtime.enter();
-    let socket = ControlSocket::bind(&control.path, control.mode)?;
+    let socket = ControlSocket::bind(control)?;
     privileges.hand_over(&control.path)?;
     Ok(Some(socket))
 }
@@ -100,6 +101,7 @@ impl Started {
         let sanctions = enforcement.status();
         let house = House::new(&config, Arc::clone(&shared.judge), enforcement, remembering.clone());
         if let Some(socket) = control {
+            let peers = PeersDesk::new(Arc::clone(&shared), config.auth.authenticated_for);
             let desk = Desk {
                 config,
                 settings,
@@ -107,6 +109,7 @@ impl Started {
                 sanctions,
                 shared: Arc::clone(&shared),
                 started: Instant::now(),
+                peers: Arc::new(peers),
             };
             runtime.spawn(socket.serve(Arc::new(desk)));
         }

@@ -6,8 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::{ArgMatches, Command};
 
-use super::control::{self, Daemon};
-use super::exit_codes::UsageError;
+use super::control;
 use crate::control::{Nothing, Reply, Request, ask};
 
 /// The subcommand, without the settings.
@@ -18,16 +17,7 @@ pub fn command() -> Command {
 
 /// Asks, and prints what is said.
 pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    let path = match control::find(matches)? {
-        Daemon::At(path) => path,
-        Daemon::NotAsked(given) => match given.0.control {
-            Some(control) => bail!("no relaygate answers at {}: does it run?", control.path.display()),
-            None => {
-                let fault = "no control-socket is set: name the running daemon's with --control-socket PATH";
-                return Err(UsageError(fault.to_owned()).into());
-            }
-        },
-    };
+    let path = control::running(matches)?;
     let Reply::Status(status) = ask(&path, &Request::Status(Nothing {}))? else {
         bail!("relaygate at {} answered something else than its status", path.display());
     };

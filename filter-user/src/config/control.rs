@@ -9,4 +9,6 @@ pub struct ControlSettings {
     pub path: PathBuf,
     /// The mode of its file: who may open it may ask.
     pub mode: u32,
+    /// Whether who may open it as a member of its group may change peers too.
+    pub group_edits: bool,
 }

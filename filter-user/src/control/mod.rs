@@ -3,6 +3,9 @@
 mod client;
 mod explanation;
 mod metrics_page;
+mod peer_entry;
+mod peers_reply;
+mod peers_request;
 mod request;
 mod socket;
 mod status;
@@ -10,8 +13,13 @@ mod status;
 pub use client::{AskError, ask};
 pub use explanation::{ExplainedStep, Explanation};
 pub use metrics_page::{MetricsPage, MetricsPageError};
+pub use peer_entry::{AllowedEntry, Clocks, DroppedEntry, HandEntry, OrderEntry, PeerEntry, StrikeEntry};
+pub use peers_reply::{AllowedList, Edited, PeersPage, PeersReply};
+pub use peers_request::{
+    Freed, Listing, Named, Ordered, PeersRequest, SortingName, StateName, read_cursor, shown_cursor,
+};
 pub use request::{Nothing, Query, Reply, Request};
-pub use socket::{Answers, ControlSocket, SocketError};
+pub use socket::{Answers, Asker, ControlSocket, SocketError, Told};
 pub use status::{
     BackendStatus, CertificateStatus, DirectoryStatus, ListenerStatus, SanctionsStatus, Status,
 };

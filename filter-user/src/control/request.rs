@@ -6,6 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 
 use super::explanation::Explanation;
+use super::peers_reply::PeersReply;
+use super::peers_request::PeersRequest;
 use super::status::Status;
 
 /// One request.
@@ -16,6 +18,8 @@ pub enum Request {
     Status(Nothing),
     /// What would be done with a recipient.
     Explain(Query),
+    /// How peers stand, and what is ordered for them.
+    Peers(PeersRequest),
 }
 
 /// No more to be said.
@@ -52,6 +56,8 @@ pub enum Reply {
     Status(Box<Status>),
     /// To [`Request::Explain`].
     Explained(Box<Explanation>),
+    /// To [`Request::Peers`].
+    Peers(PeersReply),
     /// To what could not be understood, or not be done.
     Error(String),
 }
@@ -80,6 +86,9 @@ mod tests {
             r#"{"verb":"explain","peer":"192.0.2.7","from":""}"#,
             r#"{"verb":"explain","peer":"192.0.2.7","from":"","to":"","colour":"red"}"#,
             r#"{"verb":"status","more":1}"#,
+            r#"{"verb":"peers"}"#,
+            r#"{"verb":"peers","do":"show"}"#,
+            r#"{"verb":"peers","do":"show","peer":"192.0.2.7","colour":"red"}"#,
             "{}",
             "[]",
         ] {

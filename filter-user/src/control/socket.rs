@@ -12,14 +12,17 @@ use std::time::Duration;
 
 use memchr::memchr;
 use rustix::fs::Mode;
-use rustix::process::umask;
+use rustix::process::{geteuid, umask};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use super::peers_reply::PeersReply;
+use super::peers_request::PeersRequest;
 use super::request::{Nothing, Query, Reply, Request};
 use super::{Explanation, Status};
+use crate::config::ControlSettings;
 
 /// Octets of a request.
 pub(super) const LONGEST_REQUEST: usize = 16 * 1024;
@@ -34,6 +37,25 @@ pub trait Answers: Send + Sync {
     fn status(&self) -> Status;
     /// What would be done with a recipient.
     fn explain(&self, query: Query) -> Pin<Box<dyn Future<Output = Explanation> + Send + '_>>;
+    /// How peers stand, and what is ordered for them; or why not.
+    fn peers(&self, request: PeersRequest, by: Asker) -> Told<'_>;
+}
+
+/// An answer about peers, when it is there.
+pub type Told<'a> = Pin<Box<dyn Future<Output = Result<PeersReply, String>> + Send + 'a>>;
+
+/// Who asks, as the kernel says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asker {
+    /// The user.
+    pub user: u32,
+}
+
+impl Asker {
+    /// Whether it is who could change everything anyway.
+    fn is_master(self) -> bool {
+        self.user == 0 || self.user == geteuid().as_raw()
+    }
 }
 
 /// Why there is no control socket.
@@ -60,12 +82,14 @@ pub enum SocketError {
 pub struct ControlSocket {
     listener: UnixListener,
     path: PathBuf,
+    group_edits: bool,
 }
 
 impl ControlSocket {
-    /// Listens there, with this mode. Call it within a runtime, and while nothing else makes files: the mode is set by
+    /// Listens there, for who may open it. Call it within a runtime, and while nothing else makes files: the mode is set by
     /// the process's umask, so that there is no moment at which anyone might connect.
-    pub fn bind(path: &Path, mode: u32) -> Result<Self, SocketError> {
+    pub fn bind(settings: &ControlSettings) -> Result<Self, SocketError> {
+        let (path, mode): (&Path, u32) = (&settings.path, settings.mode);
         let failed = |source| SocketError::System { path: path.to_owned(), source };
         match std::fs::symlink_metadata(path) {
             Ok(there) if !there.file_type().is_socket() => {
@@ -82,7 +106,8 @@ impl ControlSocket {
         let before = umask(Mode::from_raw_mode(0o777 & !mode));
         let listener = UnixListener::bind(path);
         umask(before);
-        Ok(Self { listener: listener.map_err(failed)?, path: path.to_owned() })
+        let group_edits = settings.group_edits;
+        Ok(Self { listener: listener.map_err(failed)?, path: path.to_owned(), group_edits })
     }
 
     /// Answers until it is dropped.
@@ -94,13 +119,13 @@ impl ControlSocket {
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             };
-            let answers = Arc::clone(&answers);
+            let (answers, group_edits) = (Arc::clone(&answers), self.group_edits);
             match Arc::clone(&room).try_acquire_owned() {
                 Ok(seat) => {
                     tokio::spawn(async move {
                         let _seat = seat;
                         // Whoever goes away or takes too long has lost nothing but the answer.
-                        let _ = converse(stream, &*answers).await;
+                        let _ = converse(stream, &*answers, group_edits).await;
                     });
                 }
                 Err(_) => {
@@ -119,7 +144,8 @@ impl Drop for ControlSocket {
 }
 
 /// Answers request after request.
-async fn converse(mut stream: UnixStream, answers: &dyn Answers) -> io::Result<()> {
+async fn converse(mut stream: UnixStream, answers: &dyn Answers, group_edits: bool) -> io::Result<()> {
+    let by = Asker { user: stream.peer_cred()?.uid() };
     let mut received = Vec::new();
     loop {
         let line = match timeout(PATIENCE, next_line(&mut stream, &mut received)).await {
@@ -135,6 +161,16 @@ async fn converse(mut stream: UnixStream, answers: &dyn Answers) -> io::Result<(
         let reply = match serde_json::from_slice::<Request>(&line) {
             Ok(Request::Status(Nothing {})) => Reply::Status(Box::new(answers.status())),
             Ok(Request::Explain(query)) => Reply::Explained(Box::new(answers.explain(query).await)),
+            Ok(Request::Peers(request)) if request.is_edit() && !group_edits && !by.is_master() => {
+                Reply::Error(format!(
+                    "user {} may look at peers and not change them; root and relaygate's own user may, and with edit=group \
+                     in control-socket its group",
+                    by.user
+                ))
+            }
+            Ok(Request::Peers(request)) => {
+                answers.peers(request, by).await.map_or_else(Reply::Error, Reply::Peers)
+            }
             Err(error) => Reply::Error(format!("no request: {error}")),
         };
         stream = say(stream, &reply).await?;

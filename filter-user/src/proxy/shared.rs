@@ -156,6 +156,13 @@ impl Shared {
         }
     }
 
+    /// Ends all sessions of a peer by a reset, wherever they are.
+    pub fn end_sessions(&self, peer: PeerKey) {
+        if self.open_sessions.count(peer) > 0 {
+            self.signal(Signal::Reset(peer));
+        }
+    }
+
     /// Tells every worker.
     pub(super) fn signal(&self, signal: Signal) {
         for worker in self.workers.get().into_iter().flatten() {

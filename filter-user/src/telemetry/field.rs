@@ -15,6 +15,7 @@ macro_rules! fields {
 
 fields! {
     BACKEND = "backend", "a mail server behind, as the configuration names it";
+    BY = "by", "the user who has ordered something, as the system numbers them";
     COUNT = "count", "how many, of what the message says";
     DECISION = "decision", "the relay decision";
     DIRECTORY = "directory", "a directory of local recipients, as the setting names it";

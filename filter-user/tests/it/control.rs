@@ -16,14 +16,14 @@ use crate::backend_faults::sink;
 use crate::daemon::{Daemon, eventually, file, free_port, run_to_end};
 use crate::dialogue::Dialogue;
 
-fn connect(socket: &Path) -> BufReader<UnixStream> {
+pub(crate) fn connect(socket: &Path) -> BufReader<UnixStream> {
     let stream = UnixStream::connect(socket).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     BufReader::new(stream)
 }
 
 /// Sends these octets, reads one line of JSON.
-fn say(connection: &mut BufReader<UnixStream>, octets: impl AsRef<[u8]>) -> Value {
+pub(crate) fn say(connection: &mut BufReader<UnixStream>, octets: impl AsRef<[u8]>) -> Value {
     connection.get_mut().write_all(octets.as_ref()).unwrap();
     let mut line = String::new();
     connection.read_line(&mut line).unwrap();
@@ -31,7 +31,7 @@ fn say(connection: &mut BufReader<UnixStream>, octets: impl AsRef<[u8]>) -> Valu
 }
 
 /// Runs a command to its end: exit code, output, errors.
-fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
+pub(crate) fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
     let output = run_to_end(arguments);
     let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
     (output.status.code(), text(&output.stdout), text(&output.stderr))

@@ -24,6 +24,7 @@ mod metrics;
 mod netns;
 mod open_relay;
 mod packets;
+mod peers;
 mod postfix;
 mod restrictions;
 mod routing;

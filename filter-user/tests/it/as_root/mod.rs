@@ -12,6 +12,7 @@ mod failover;
 mod kb_q255695;
 mod life;
 mod mail_exchange;
+mod peers;
 mod privileges;
 mod relay_host;
 mod site;
