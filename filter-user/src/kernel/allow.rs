@@ -24,6 +24,12 @@ impl AllowMap {
         mut trie: LpmTrie<MapData, [u8; 16], u8>,
         networks: &[IpNet],
     ) -> Result<Self, KernelError> {
+        // What an earlier process has left there may be allowed no longer.
+        let wanted: Vec<_> = networks.iter().map(mapped).collect();
+        let left: Vec<_> = trie.keys().filter_map(Result::ok).collect();
+        for key in left.iter().filter(|key| !wanted.contains(&(key.prefix_len(), key.data()))) {
+            trie.remove(key).map_err(KernelError::map("ALLOW"))?;
+        }
         for network in networks {
             trie.insert(&key(network), 1, 0).map_err(KernelError::map("ALLOW"))?;
         }

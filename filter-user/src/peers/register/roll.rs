@@ -229,7 +229,7 @@ impl Register {
 mod tests {
     use super::*;
     use crate::peers::Strike;
-    use crate::peers::register::tests::{at, register};
+    use crate::peers::register::tests::{at, register, register_of};
 
     fn address(n: u32) -> std::net::IpAddr {
         std::net::IpAddr::V4(std::net::Ipv4Addr::from(0x0a00_0000 + n))
@@ -304,6 +304,34 @@ mod tests {
         assert_eq!(listed(Some(State::Ordered), None), Vec::<String>::new());
         assert_eq!(listed(None, Some("10.0.0.4/31")), ["10.0.0.4", "10.0.0.5"]);
         assert_eq!(listed(Some(State::Blocked), Some("192.0.2.0/24")), Vec::<String>::new());
+    }
+
+    #[test]
+    fn of_a_million_peers_a_page_is_kept_and_strikes_go_on_meanwhile() {
+        const MILLION: u32 = 1_000_000;
+        let register = register_of(2 * MILLION as usize, &[]);
+        for n in 0..MILLION {
+            struck(&register, n, 1, at(1));
+        }
+        let wanted = RollSettings { sorting: Sorting::Strikes, most: 100, ..RollSettings::default() };
+        let done = std::sync::atomic::AtomicBool::new(false);
+        let (page, strikes) = std::thread::scope(|scope| {
+            let striking = scope.spawn(|| {
+                let mut strikes = 0;
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    struck(&register, strikes % MILLION, 1, at(2));
+                    strikes += 1;
+                }
+                strikes
+            });
+            let page = register.roll(&wanted, at(2));
+            done.store(true, std::sync::atomic::Ordering::Relaxed);
+            (page, striking.join().unwrap())
+        });
+        assert_eq!((page.standings.len(), page.matching), (100, u64::from(MILLION)));
+        assert!(page.next.is_some());
+        // Were all of them locked meanwhile, there would be one or two.
+        assert!(strikes > 1000, "{strikes} strikes");
     }
 
     #[test]

@@ -14,6 +14,10 @@ pub(super) fn at(seconds: u64) -> Timestamp {
 }
 
 pub(super) fn register(allow: &[IpNet]) -> Register {
+    register_of(1000, allow)
+}
+
+pub(super) fn register_of(max_peers: usize, allow: &[IpNet]) -> Register {
     let ladder = Ladder {
         to_limit: 3,
         to_block: 5,
@@ -21,8 +25,8 @@ pub(super) fn register(allow: &[IpNet]) -> Register {
         block_for: Duration::from_secs(300),
         block_max: Duration::from_secs(3600),
     };
-    let enforcer = Arc::new(LocalEnforcer::new(Rate::new(6, Duration::from_secs(60), 1), 1000));
-    Register::new(ladder, Weights::default(), PrefixLengths::default(), allow, 1000, enforcer)
+    let enforcer = Arc::new(LocalEnforcer::new(Rate::new(6, Duration::from_secs(60), 1), max_peers));
+    Register::new(ladder, Weights::default(), PrefixLengths::default(), allow, max_peers, enforcer)
 }
 
 const NOTHING: Struck = Struck { strikes: 0, sanction: Sanction::None, escalated: false };

@@ -30,7 +30,7 @@ impl Asked {
         let socket = folder.path().join("control").to_str().unwrap().to_owned();
         let flags = format!("--interface e0 --control-socket {socket}");
         let daemon = site.daemon(Duration::from_secs(60), &flags);
-        daemon.logged("sanctions are enforced by");
+        daemon.logged("sanctions are enforced in the kernel");
         Self { site, daemon, socket, _folder: folder }
     }
 
