@@ -41,4 +41,8 @@ impl Control {
     pub const CAPTURE_ON: usize = offset_of!(Self, capture_on) / size_of::<u64>();
     /// Which word is the first of [`capture_key`](Self::capture_key).
     pub const CAPTURE_KEY: usize = offset_of!(Self, capture_key) / size_of::<u64>();
+    /// Which word [`replies_arrival`](Self::replies_arrival) is.
+    pub const REPLIES_ARRIVAL: usize = offset_of!(Self, replies_arrival) / size_of::<u64>();
+    /// Which word [`events_arrival`](Self::events_arrival) is.
+    pub const EVENTS_ARRIVAL: usize = offset_of!(Self, events_arrival) / size_of::<u64>();
 }

@@ -28,28 +28,42 @@ macro_rules! counters {
 }
 
 counters! {
-    /// packets passed: not TCP to a protected port
+    /// packets passed: not TCP for what is protected
     PassedNotOurs = "passed_not_ours",
     /// packets passed: cut short or made so that they cannot be read
     PassedUnparsed = "passed_unparsed",
-    /// packets passed: fragments other than the first, which have no ports
+    /// packets passed: later fragments of TCP, of peers that are not blocked
     PassedFragment = "passed_fragment",
     /// packets passed: the peer has authenticated
     PassedAuthenticated = "passed_authenticated",
-    /// packets passed: the address is on the allow list
+    /// packets passed: they would have been dropped, but the address is on the allow list
     PassedAllowed = "passed_allowed",
     /// packets passed: nothing is known against the peer
     PassedUnknown = "passed_unknown",
-    /// packets passed: the peer's sanction is over
+    /// packets passed: what was known of the peer is over
     PassedExpired = "passed_expired",
     /// packets passed: of a limited peer, within its rate or of an open connection
     PassedLimited = "passed_limited",
     /// packets dropped: the peer is blocked
     DroppedBlocked = "dropped_blocked",
+    /// packets dropped: later fragments of a blocked peer
+    DroppedFragment = "dropped_fragment",
     /// packets dropped: SYNs of a limited peer beyond its rate
     DroppedLimited = "dropped_limited",
-    /// events that found no room in the ring buffer; no packets
+    /// packets dropped: SYNs of a limited network beyond its rate
+    DroppedNetwork = "dropped_network",
+    /// packets dropped: SYNs beyond the rate that every peer has
+    DroppedSynLimit = "dropped_syn_limit",
+    /// packets answered with a reset: the peer is blocked
+    ResetBlocked = "reset_blocked",
+    /// packets answered with a SYN-ACK and nothing behind it: the peer is blocked
+    TarpittedBlocked = "tarpitted_blocked",
+    /// answers that were withheld, because there were too many; no packets, those are in dropped_blocked
+    RepliesWithheld = "replies_withheld",
+    /// events that found no room in the ring buffer, or came too fast; no packets
     EventsLost = "events_lost",
+    /// captured packets that found no room in the ring buffer; no packets, those are counted by their verdict
+    CapturesLost = "captures_lost",
 }
 
 impl Counter {

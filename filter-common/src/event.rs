@@ -1,16 +1,30 @@
-//! What the kernel program tells userspace through its ring buffer. Sparingly: one event for each sanction that
-//! userspace put in force, so no number of packets can fill the buffer.
+//! What the kernel program tells userspace through its ring buffer. Sparingly: each kind at most once for what userspace
+//! put in force, and all of them together within [`EVENTS`], so no number of packets can fill the buffer.
 
-use crate::{PeerKey, Reason, Timestamp};
+use core::time::Duration;
 
-/// The first packet that was dropped under a sanction.
-const FIRST_DROP: u32 = 1;
+use crate::{PeerKey, Rate, Reason, Timestamp};
+
+/// How many events there are at most; the others are counted as lost.
+pub const EVENTS: Rate = Rate::new(2000, Duration::from_secs(1), 2000);
+
+/// What happened. A number in the ring buffer, because another version may have written it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Happened {
+    /// The first packet was dropped under a sanction.
+    FirstDrop = 1,
+    /// A packet came through because its peer's block is over.
+    BlockEnded = 2,
+    /// The map of the SYN limit refused an insert: the peer's new connection passed unlimited.
+    Pressure = 3,
+}
 
 /// An event as it lies in the ring buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Event {
-    /// What happened: 1, the first drop under a sanction. A number, because another version may have written it.
+    /// The number of what [`Happened`].
     pub kind: u32,
     /// The number of the packet's [`Reason`].
     pub reason: u32,
@@ -22,10 +36,12 @@ pub struct Event {
 
 /// An event that was understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FirstDrop {
-    /// Whose packet was dropped.
+pub struct Told {
+    /// What happened.
+    pub happened: Happened,
+    /// Whose packet it was.
     pub peer: PeerKey,
-    /// Why.
+    /// Why the packet has its verdict.
     pub reason: Reason,
     /// When.
     pub at: Timestamp,
@@ -35,24 +51,27 @@ impl Event {
     /// How many bytes an event has.
     pub const SIZE: usize = size_of::<Self>();
 
-    /// The event for a first drop.
+    /// The event of this.
     #[must_use]
     #[inline(always)]
-    pub const fn first_drop(peer: PeerKey, reason: Reason, at: Timestamp) -> Self {
-        Self { kind: FIRST_DROP, reason: reason as u32, at: at.0, peer: peer.0 }
+    pub const fn new(happened: Happened, peer: PeerKey, reason: Reason, at: Timestamp) -> Self {
+        Self { kind: happened as u32, reason: reason as u32, at: at.0, peer: peer.0 }
     }
 
     /// Reads what lies in the ring buffer; nothing where the kernel program is of another version.
     #[must_use]
-    pub fn read(bytes: &[u8]) -> Option<FirstDrop> {
+    pub fn read(bytes: &[u8]) -> Option<Told> {
         let (kind, rest) = bytes.split_first_chunk()?;
         let (reason, rest) = rest.split_first_chunk()?;
         let (at, rest) = rest.split_first_chunk()?;
         let peer: [u8; 16] = rest.try_into().ok()?;
-        if u32::from_ne_bytes(*kind) != FIRST_DROP {
-            return None;
-        }
-        Some(FirstDrop {
+        Some(Told {
+            happened: match u32::from_ne_bytes(*kind) {
+                1 => Happened::FirstDrop,
+                2 => Happened::BlockEnded,
+                3 => Happened::Pressure,
+                _ => return None,
+            },
             peer: PeerKey(peer),
             reason: Reason::from_number(u32::from_ne_bytes(*reason))?,
             at: Timestamp(u64::from_ne_bytes(*at)),
@@ -69,13 +88,18 @@ mod tests {
     }
 
     #[test]
-    fn a_first_drop_is_read_and_nothing_else_is() {
-        let drop = FirstDrop { peer: PeerKey([7; 16]), reason: Reason::Blocked, at: Timestamp(99) };
-        assert_eq!(Event::read(&bytes(1, 8)), Some(drop));
-        assert_eq!(Event::read(&bytes(2, 8)), None, "another kind");
+    fn what_was_told_is_read_and_nothing_else_is() {
+        let blocked = Reason::Blocked as u32;
+        for happened in [Happened::FirstDrop, Happened::BlockEnded, Happened::Pressure] {
+            let (peer, at) = (PeerKey([7; 16]), Timestamp(99));
+            let event = Event::new(happened, peer, Reason::Blocked, at);
+            let told = Told { happened, peer, reason: Reason::Blocked, at };
+            assert_eq!(Event::read(&bytes(event.kind, blocked)), Some(told));
+        }
+        assert_eq!(Event::read(&bytes(0, blocked)), None, "another kind");
         assert_eq!(Event::read(&bytes(1, 88)), None, "another reason");
-        assert_eq!(Event::read(&bytes(1, 8)[..31]), None, "cut short");
-        assert_eq!(Event::read(&[bytes(1, 8), vec![0]].concat()), None, "too long");
-        assert_eq!(bytes(1, 8).len(), Event::SIZE);
+        assert_eq!(Event::read(&bytes(1, blocked)[..31]), None, "cut short");
+        assert_eq!(Event::read(&[bytes(1, blocked), vec![0]].concat()), None, "too long");
+        assert_eq!(bytes(1, blocked).len(), Event::SIZE);
     }
 }

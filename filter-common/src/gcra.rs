@@ -28,6 +28,20 @@ impl Rate {
     }
 }
 
+impl Rate {
+    /// The rate for a limiter that counts in steps of so many nanoseconds: never more events than before, and as many at
+    /// once.
+    #[must_use]
+    pub const fn in_steps_of(self, step: u64) -> Self {
+        if self.interval == 0 {
+            return self;
+        }
+        let at_once = self.tolerance / self.interval;
+        let interval = self.interval.saturating_add(step - 1) / step * step;
+        Self { interval, tolerance: interval.saturating_mul(at_once) }
+    }
+}
+
 /// Takes one event at `now`: the theoretical arrival time to store if it conforms, nothing if it comes too soon.
 #[must_use]
 #[inline(always)]
@@ -42,6 +56,15 @@ pub const fn step(arrival: u64, now: Timestamp, rate: Rate) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_rate_in_steps_is_no_faster_and_bursts_alike() {
+        let rate = Rate::new(1000, Duration::from_secs(1), 5);
+        let stepped = rate.in_steps_of(1 << 16);
+        assert_eq!(stepped, Rate { interval: 16 << 16, tolerance: 4 * (16 << 16) });
+        assert_eq!(stepped.in_steps_of(1 << 16), stepped);
+        assert_eq!(Rate::default().in_steps_of(1 << 16), Rate::default());
+    }
 
     #[test]
     fn six_a_minute_with_a_burst_of_two() {

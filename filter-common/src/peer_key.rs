@@ -65,6 +65,7 @@ impl PeerKey {
 
     /// The peer whose bytes these words are.
     #[must_use]
+    #[inline(always)]
     pub const fn from_words(words: [u64; 2]) -> Self {
         let [a, b, c, d, e, f, g, h] = words[0].to_ne_bytes();
         let [i, j, k, l, m, n, o, p] = words[1].to_ne_bytes();

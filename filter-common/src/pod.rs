@@ -3,7 +3,7 @@
 use aya::Pod;
 
 use crate::table::{Bucket, Seed};
-use crate::{Control, Event, Head, LoadTime, PeerEntry, PeerKey, Rate};
+use crate::{Control, Event, Head, LoadTime, NetworkEntry, PeerKey, Rate};
 
 /// Asserts that a layout is as large as its fields together, so that no byte of it is padding, and aligned as told.
 macro_rules! pod {
@@ -18,9 +18,9 @@ macro_rules! pod {
 
 pod!(PeerKey, align 1, fields [u8; 16]);
 pod!(Rate, align 8, fields u64, u64);
-pod!(PeerEntry, align 8, fields u32, u32, u64, u64);
+pod!(NetworkEntry, align 8, fields u64, u64);
 pod!(Event, align 8, fields u32, u32, u64, [u8; 16]);
-pod!(LoadTime, align 8, fields Rate, u32, u32, u32, u32);
+pod!(LoadTime, align 8, fields Rate, Rate, Rate, Rate, Seed, u32, u32, u32, u32, u32, u32);
 pod!(Seed, align 4, fields [u32; 4]);
 pod!(Head, align 8, fields [u8; 16], u64, u64, u64, Seed);
 pod!(Control, align 64, fields u64, u64, u64, u64, [u64; 2], [u64; 2], u64, u64, [u64; 6]);

@@ -5,7 +5,7 @@
 use core::mem::offset_of;
 
 use crate::table::{meter, seed, state};
-use crate::{Control, Counter, Event, LoadTime, PeerEntry, PeerKey, Reason, head, table};
+use crate::{Captured, Control, Counter, Event, LoadTime, NetworkEntry, PeerKey, Reason, head, table};
 
 /// Goes up when the meaning of a field changes and its place does not.
 const GENERATION: u64 = 1;
@@ -64,21 +64,31 @@ const fn stamp() -> u64 {
     let numbers = [
         GENERATION,
         size_of::<PeerKey>() as u64,
-        size_of::<PeerEntry>() as u64,
-        offset_of!(PeerEntry, kind) as u64,
-        offset_of!(PeerEntry, reported) as u64,
-        offset_of!(PeerEntry, until) as u64,
-        offset_of!(PeerEntry, arrival) as u64,
+        size_of::<NetworkEntry>() as u64,
+        offset_of!(NetworkEntry, until) as u64,
+        offset_of!(NetworkEntry, arrival) as u64,
         size_of::<Event>() as u64,
         offset_of!(Event, kind) as u64,
         offset_of!(Event, reason) as u64,
         offset_of!(Event, at) as u64,
         offset_of!(Event, peer) as u64,
+        size_of::<Captured>() as u64,
+        offset_of!(Captured, at) as u64,
+        offset_of!(Captured, length) as u64,
+        offset_of!(Captured, kept) as u64,
+        offset_of!(Captured, reason) as u64,
+        offset_of!(Captured, octets) as u64,
         size_of::<LoadTime>() as u64,
         offset_of!(LoadTime, limit) as u64,
+        offset_of!(LoadTime, network) as u64,
+        offset_of!(LoadTime, syn_limit) as u64,
+        offset_of!(LoadTime, replies) as u64,
+        offset_of!(LoadTime, seed) as u64,
         offset_of!(LoadTime, prefix_ipv4) as u64,
         offset_of!(LoadTime, prefix_ipv6) as u64,
-        offset_of!(LoadTime, trace) as u64,
+        offset_of!(LoadTime, block_action) as u64,
+        offset_of!(LoadTime, addresses) as u64,
+        offset_of!(LoadTime, fences) as u64,
         PORTS_PER_WORD as u64,
         PORT_WORDS as u64,
         size_of::<Control>() as u64,

@@ -1,62 +1,105 @@
-//! Finds what is known of a segment's source and asks the common rule. What the kernel knows of hosts is behind
-//! [`Maps`] alone: another table replaces it here.
+//! Decides on a frame, at every hook alike: reads it, asks the common rule, and does what follows of the reason.
 
-use aya_ebpf::{helpers::bpf_ktime_get_boot_ns, maps::lpm_trie};
-use filter_common::verdict::{Hosts, Segment, judge};
-use filter_common::{PeerEntry, PeerKey, Reason, Sanction, Timestamp, Verdict};
+use core::ops::ControlFlow;
 
-use crate::{limiter, maps, report};
+use filter_common::event::Happened;
+use filter_common::judge::{judge, verdict};
+use filter_common::packet::{self, Packet, Protected};
+use filter_common::table::Meter;
+use filter_common::verdict::counter;
+use filter_common::{Address, PeerKey, Reason, Verdict};
 
-/// Why a segment passes or is dropped; the first drop under a sanction is told to userspace.
+use crate::hook::Hook;
+use crate::hosts::{Entry, Maps};
+use crate::maps::load_time;
+use crate::{answer, count, maps, report};
+
+/// What is done with a frame. Counted, told and answered already.
 #[inline(always)]
-pub fn decide(segment: &Segment) -> Reason {
-    let peer = PeerKey::from_ipv6(segment.source, maps::prefix_lengths());
-    let (reason, entry) = judge(&Maps, segment, peer, now);
-    if let (Verdict::Drop, Some(entry)) = (reason.verdict(), entry) {
-        report::first_drop(entry, peer, reason, now);
+pub fn decide(frame: &impl Hook) -> Verdict {
+    let packet = match packet::read(frame, &Ours) {
+        ControlFlow::Continue(packet) => packet,
+        ControlFlow::Break(reason) => {
+            count::one(reason.counter());
+            report::log_other(reason);
+            return reason.verdict();
+        }
+    };
+    let wanted = judged(frame, &packet);
+    if matches!(wanted, Verdict::Pass | Verdict::Drop) {
+        return wanted;
     }
-    reason
+    let verdict = answer::attempt(frame, &packet, wanted);
+    finish(&packet, Reason::Blocked, verdict);
+    verdict
 }
 
-/// What the kernel's maps know of hosts.
-struct Maps;
-
-impl Hosts for Maps {
-    type Entry = *mut PeerEntry;
-
-    #[inline(always)]
-    fn authenticated_until(&self, peer: PeerKey) -> Option<Timestamp> {
-        // SAFETY: userspace replaces elements whole; an element that it removes meanwhile stays readable until this
-        // run ends.
-        unsafe { maps::AUTHENTICATED.get(peer) }.map(|until| Timestamp(*until))
+/// What shall be done with a packet; where that is to answer it, it is yet to be done, and counted. A function of its own:
+/// on the stack there is no room for this and for an answer at once.
+#[inline(never)]
+fn judged(frame: &impl Hook, packet: &Packet) -> Verdict {
+    let peer = packet.source.peer(maps::prefix_lengths());
+    let (reason, entry) = judge(&Maps, packet, peer);
+    if let Some(entry) = entry {
+        note(frame, entry, peer, reason);
     }
-
-    #[inline(always)]
-    fn is_allowed(&self, source: [u8; 16]) -> bool {
-        maps::ALLOW.get(lpm_trie::Key::new(128, source)).is_some()
+    let wanted = verdict(reason, packet, maps::block_action());
+    if !matches!(wanted, Verdict::Pass) {
+        report::capture(frame, peer, reason);
     }
-
-    #[inline(always)]
-    fn entry(&self, peer: PeerKey) -> Option<*mut PeerEntry> {
-        maps::PEERS.get_ptr_mut(peer)
+    if matches!(wanted, Verdict::Pass | Verdict::Drop) {
+        finish(packet, reason, wanted);
     }
-
-    #[inline(always)]
-    fn sanction(&self, entry: &*mut PeerEntry) -> Sanction {
-        // SAFETY: a map's element, as above; `kind` and `until` are written before it is put into the map, and never
-        // again.
-        let (kind, until) = unsafe { ((**entry).kind, (**entry).until) };
-        PeerEntry { kind, until, reported: 0, arrival: 0 }.sanction()
-    }
-
-    #[inline(always)]
-    fn conforms(&self, entry: &*mut PeerEntry, now: Timestamp) -> bool {
-        limiter::conforms(*entry, now, maps::limit())
-    }
+    wanted
 }
 
 #[inline(always)]
-fn now() -> Timestamp {
-    // SAFETY: a helper without arguments; any program may call it.
-    Timestamp(unsafe { bpf_ktime_get_boot_ns() })
+fn finish(packet: &Packet, reason: Reason, verdict: Verdict) {
+    count::one(counter(reason, verdict));
+    report::log_judged(&packet.source, reason, verdict);
+}
+
+/// Notes in the peer's meter what becomes of its packet, and tells of the first drop and of a block's end.
+#[inline(always)]
+fn note(frame: &impl Hook, entry: Entry, peer: PeerKey, reason: Reason) {
+    match reason {
+        Reason::Blocked | Reason::BlockedFragment => {
+            if entry.meter.add(Meter::blocked_frame(frame.length())) == 0 {
+                report::tell(Happened::FirstDrop, peer, reason);
+            }
+        }
+        Reason::BeyondLimit => {
+            if Meter(entry.meter.add(Meter::limited_syn())).has_no_limited_drop() {
+                report::tell(Happened::FirstDrop, peer, reason);
+            }
+        }
+        // A block that has bitten leaves one packet in its meter when it is harvested: who takes that, tells.
+        Reason::Expired if entry.is_blocked => {
+            let bitten = Meter::blocked_frame(0);
+            if entry.meter.read() == bitten && entry.meter.exchange(bitten, 0) {
+                report::tell(Happened::BlockEnded, peer, reason);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// What is protected, as the maps have it.
+struct Ours;
+
+impl Protected for Ours {
+    #[inline(always)]
+    fn port(&self, port: u16) -> bool {
+        maps::is_protected(port)
+    }
+
+    #[inline(always)]
+    fn lists_addresses(&self) -> bool {
+        load_time!(addresses) != 0
+    }
+
+    #[inline(always)]
+    fn address(&self, destination: Address) -> bool {
+        maps::is_protected_address(destination)
+    }
 }

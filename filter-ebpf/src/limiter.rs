@@ -1,48 +1,37 @@
-//! The compare-and-swap loop around the GCRA step: several CPUs may take from one peer's limiter at once.
+//! The compare-and-swap loop around the GCRA step: several CPUs may take from one limiter at once.
 
-use core::intrinsics::{AtomicOrdering, atomic_cxchg};
+use filter_common::table::Meter;
+use filter_common::{Rate, Timestamp, gcra};
 
-use filter_common::{PeerEntry, Rate, Timestamp, gcra};
+use crate::atomic::Word;
 
-/// Whoever loses so often to others of the same peer is beyond its rate for all it is worth.
+/// Whoever loses so often to others at the same limiter is beyond its rate for all it is worth.
 const TRIES: usize = 4;
 
-/// Takes one new connection from a peer's limiter: whether it conforms.
+/// Takes one from a limiter whose state is a word of its own: whether it conforms.
 #[inline(always)]
-pub fn conforms(entry: *mut PeerEntry, now: Timestamp, rate: Rate) -> bool {
+pub fn conforms(arrival: Word, now: Timestamp, rate: Rate) -> bool {
     for _ in 0..TRIES {
-        // SAFETY: a map's element, readable until this run ends. Volatile, because other CPUs write it: LLVM has no
-        // relaxed atomic load for this machine, and an aligned u64 is read whole anyway.
-        let arrival = unsafe { (&raw const (*entry).arrival).read_volatile() };
-        let Some(next) = gcra::step(arrival, now, rate) else { return false };
-        // SAFETY: as above, aligned, and written by this instruction alone.
-        let (_, won) = unsafe {
-            atomic_cxchg::<u64, { AtomicOrdering::SeqCst }, { AtomicOrdering::SeqCst }>(
-                &raw mut (*entry).arrival,
-                arrival,
-                next,
-            )
-        };
-        if won {
+        let before = arrival.read();
+        let Some(next) = gcra::step(before, now, rate) else { return false };
+        if arrival.exchange(before, next) {
             return true;
         }
     }
     false
 }
 
-/// Marks an entry as reported: whether it was not yet, and so this CPU is the one to tell.
+/// Takes one new connection from a limited host's meter: whether it conforms. The meter counts in steps, and so does the
+/// rate, as userspace gives it.
 #[inline(always)]
-pub fn claims_report(entry: *mut PeerEntry) -> bool {
-    // SAFETY: as in `conforms`. The plain read first, because a drop must stay cheap: only one ever finds a 0.
-    unsafe {
-        if (&raw const (*entry).reported).read_volatile() != 0 {
-            return false;
+pub fn meter_conforms(meter: Word, now: Timestamp, rate: Rate) -> bool {
+    let now = Timestamp(now.0 & !(Meter::STEP - 1));
+    for _ in 0..TRIES {
+        let before = Meter(meter.read());
+        let Some(next) = gcra::step(before.arrival(), now, rate) else { return false };
+        if meter.exchange(before.0, before.with_arrival(next).0) {
+            return true;
         }
-        let (_, won) = atomic_cxchg::<u32, { AtomicOrdering::SeqCst }, { AtomicOrdering::SeqCst }>(
-            &raw mut (*entry).reported,
-            0,
-            1,
-        );
-        won
     }
+    false
 }

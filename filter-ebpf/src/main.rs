@@ -1,40 +1,42 @@
-//! relaygate's XDP program: parse, decide, count, return. Drops what blocked and limited peers send to the protected
-//! ports and passes all else; whatever it cannot read it passes, and it never aborts. Inserts into no map.
+//! relaygate's program for XDP and for tc: read the packet, judge it, count it, and answer where that was asked for. It
+//! takes nothing but what sanctioned peers send to what is protected; whatever it cannot read it passes, and it never
+//! aborts. No packet puts a sanction into a map.
 #![no_std]
 #![no_main]
 #![allow(
     internal_features,
-    reason = "the bpf target has no compare-and-swap outside the intrinsics, see limiter.rs"
+    reason = "the bpf target has no compare-and-swap outside the intrinsics, see atomic.rs"
 )]
-#![feature(core_intrinsics)]
+#![feature(core_intrinsics, asm_experimental_arch)]
 
+mod answer;
+mod arrivals;
+mod atomic;
 mod count;
 mod decide;
-mod frame;
+mod hook;
+mod hosts;
 mod limiter;
 mod maps;
-mod packet;
 mod report;
+mod tc;
+mod xdp;
 
-use core::ops::ControlFlow;
+use aya_ebpf::macros::{classifier, xdp};
+use aya_ebpf::programs::{TcContext, XdpContext};
 
-use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
-use filter_common::Verdict;
-
-/// The entry point.
+/// The entry point at the driver, or before the network stack.
 #[xdp]
 pub fn relaygate(context: XdpContext) -> u32 {
-    let segment = packet::segment(&frame::XdpFrame(&context), maps::is_protected);
-    let reason = match &segment {
-        ControlFlow::Continue(segment) => decide::decide(segment),
-        ControlFlow::Break(reason) => *reason,
-    };
-    count::one(reason.counter());
-    report::trace(&context, &segment, reason);
-    match reason.verdict() {
-        Verdict::Pass => xdp_action::XDP_PASS,
-        Verdict::Drop => xdp_action::XDP_DROP,
-    }
+    let frame = xdp::XdpFrame(context);
+    xdp::action(decide::decide(&frame))
+}
+
+/// The entry point inside the network stack, where another XDP program owns the interface.
+#[classifier]
+pub fn relaygate_tc(context: TcContext) -> i32 {
+    let frame = tc::TcFrame::new(context);
+    frame.action(decide::decide(&frame))
 }
 
 /// Never reached: nothing here panics, and the verifier would refuse a loop.

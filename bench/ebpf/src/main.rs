@@ -2,6 +2,7 @@
 //! sources. None of them is ever attached outside of the namespaces that `bench` makes.
 #![no_std]
 #![no_main]
+#![feature(asm_experimental_arch)]
 
 mod packet;
 mod sources;
@@ -92,7 +93,7 @@ fn put_random_source(context: &XdpContext) -> bool {
     random ^= random << 17;
     sources.random = random;
     let number = sources.first.wrapping_add(sources.count.wrapping_mul(random >> 32) >> 32);
-    packet::put_source(context, sources::address(number as u32).to_be_bytes())
+    packet::put_source(context, sources::address(number as u32))
 }
 
 /// Never reached: nothing here panics, and the verifier would refuse a loop.

@@ -36,15 +36,16 @@ pub fn source(context: &XdpContext) -> Option<[u8; 4]> {
     Some([header[IPV4 + 12], header[IPV4 + 13], header[IPV4 + 14], header[IPV4 + 15]])
 }
 
-/// Puts another source into a frame that holds an IPv4 header. Its checksum is then wrong: nothing that is measured
-/// looks at it.
+/// Puts another source into a frame that holds an IPv4 header. Its checksum is then wrong: nothing that is measured looks
+/// at it.
 #[inline(always)]
-pub fn put_source(context: &XdpContext, source: [u8; 4]) -> bool {
+pub fn put_source(context: &XdpContext, source: u32) -> bool {
     let at = context.data() + IPV4 + 12;
-    if at + source.len() > context.data_end() {
+    if at + size_of::<u32>() > context.data_end() {
         return false;
     }
-    // SAFETY: within the frame, as just compared; a program may write to its frame.
-    unsafe { (at as *mut [u8; 4]).write(source) };
+    // SAFETY: within the frame, as just compared; a program may write to its frame. In one store: the compiler would make
+    // four of it, and who then reads them as one word has to wait until all have left the CPU.
+    unsafe { core::arch::asm!("*(u32 *)({at} + 0) = {source}", at = in(reg) at, source = in(reg) source.to_be()) };
     true
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, ensure};
 use filter_common::Counter;
+use filter_common::table::Kind;
 
 use super::comparison::{Flood, Sources};
 use super::cpus::Cpus;
@@ -15,7 +16,7 @@ use super::frame;
 use super::lane::Lane;
 use super::namespace::Own;
 use super::plan::Plan;
-use super::relaygate::{BLOCKED, NEVER_EXCEEDED, Relaygate};
+use super::relaygate::{NEVER_EXCEEDED, Relaygate};
 
 /// Packets in one call: the kernel takes a moment to begin, and there should be few such moments.
 const SENT_AT_ONCE: u32 = 1 << 20;
@@ -75,8 +76,8 @@ fn rounds(
                 thread::sleep(Duration::from_micros(50));
             }
             let start = Instant::now();
-            relaygate.sanction_one(next, BLOCKED)?;
-            events.wait_for(next, PATIENCE)?;
+            relaygate.sanction(next..next + 1, Kind::Blocked)?;
+            events.wait_for_first_drop(next, PATIENCE)?;
             latencies.push(start.elapsed().as_secs_f64() * 1e6);
             next += 1;
         }

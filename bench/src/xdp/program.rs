@@ -1,6 +1,6 @@
 //! A loaded XDP program, whosever it is: run on a packet by the kernel, or attached to an interface of ours.
 
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
@@ -68,12 +68,17 @@ impl Program {
     }
 
     /// Octets of memory of the kernel that one of its maps has.
-    pub(super) fn memory(&mut self, name: &str) -> anyhow::Result<u64> {
+    pub(super) fn memory(&self, name: &str) -> anyhow::Result<u64> {
+        memory::of(self.descriptor_of(name)?)
+    }
+
+    /// The descriptor of one of its maps.
+    pub(super) fn descriptor_of(&self, name: &str) -> anyhow::Result<BorrowedFd<'_>> {
         let map = self.ebpf.map(name).with_context(|| format!("{} has no map {name}", self.name))?;
         let (Map::HashMap(data) | Map::Array(data)) = map else {
             bail!("the map {name} of {} is of another kind", self.name);
         };
-        memory::of(data.fd().as_fd())
+        Ok(data.fd().as_fd())
     }
 
     /// Attaches it to the receiving end of a link, in the driver. It stays there as long as both live.

@@ -2,7 +2,8 @@
 //! with each run, less what the same runs take with a program that does nothing.
 
 use anyhow::ensure;
-use filter_common::{Counter, Sanction};
+use filter_common::Counter;
+use filter_common::table::Kind;
 
 use super::comparison::{self, Varying};
 use super::figure::{Figure, Other, Unit};
@@ -10,7 +11,7 @@ use super::frame;
 use super::namespace::Own;
 use super::plan::Plan;
 use super::program::{Answer, Program};
-use super::relaygate::{BLOCKED, LIMITED, NEVER_EXCEEDED, Relaygate};
+use super::relaygate::{NEVER_EXCEEDED, Relaygate};
 use super::turns::in_turns;
 use super::xdp_filter;
 
@@ -31,7 +32,8 @@ pub(super) fn blocked(
     entries: u32,
     told: impl FnMut(),
 ) -> anyhow::Result<Vec<Figure>> {
-    let sanctioned = Sanctioned { sanction: BLOCKED, answer: Answer::Drop, counter: Counter::DroppedBlocked };
+    let sanctioned =
+        Sanctioned { kind: Kind::Blocked, answer: Answer::Drop, counter: Counter::DroppedBlocked };
     let mut programs = vec![comparison::minimal_hash(entries)?];
     let mut others = vec![Other::MinimalHash];
     if entries <= xdp_filter::ROOM {
@@ -44,14 +46,15 @@ pub(super) fn blocked(
 
 /// Connections of limited hosts, all of which take from their limiter and pass, beside the drops of one look-up.
 pub(super) fn limited(plan: &Plan, entries: u32, told: impl FnMut()) -> anyhow::Result<Vec<Figure>> {
-    let sanctioned = Sanctioned { sanction: LIMITED, answer: Answer::Pass, counter: Counter::PassedLimited };
+    let sanctioned =
+        Sanctioned { kind: Kind::Limited, answer: Answer::Pass, counter: Counter::PassedLimited };
     let took = against(sanctioned, vec![comparison::minimal_hash(entries)?], plan, entries, told)?;
     Ok(figures("limited, within the rate", entries, &[Other::MinimalHash], &took))
 }
 
 /// What is done to relaygate's hosts, and what must come of it.
 struct Sanctioned {
-    sanction: Sanction,
+    kind: Kind,
     answer: Answer,
     counter: Counter,
 }
@@ -65,7 +68,7 @@ fn against(
 ) -> anyhow::Result<Vec<Vec<f64>>> {
     let mut varying = Varying::load()?;
     let mut relaygate = Relaygate::load(entries, NEVER_EXCEEDED)?;
-    relaygate.sanction(entries, sanctioned.sanction)?;
+    relaygate.sanction(0..entries, sanctioned.kind)?;
     let mut contestants: Vec<_> = others.into_iter().map(Contestant::Other).collect();
     contestants.insert(0, Contestant::Relaygate(relaygate));
     let measure = |contestant: &mut Contestant| match contestant {

@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use filter_common::table::Kind;
 
 use super::comparison::{self, Flood, Sender};
 use super::cpus::Cpus;
@@ -17,7 +18,7 @@ use super::namespace::Own;
 use super::nftables::Rules;
 use super::plan::Plan;
 use super::program::{Answer, Program, RunsCounted};
-use super::relaygate::{BLOCKED, NEVER_EXCEEDED, Relaygate};
+use super::relaygate::{NEVER_EXCEEDED, Relaygate};
 use super::turns::in_turns;
 use super::xdp_filter;
 
@@ -91,7 +92,7 @@ pub(super) fn blocked(
     told: impl FnMut(),
 ) -> anyhow::Result<Vec<Figure>> {
     let mut relaygate = Relaygate::load(entries, NEVER_EXCEEDED)?;
-    relaygate.sanction(entries, BLOCKED)?;
+    relaygate.sanction(0..entries, Kind::Blocked)?;
     let mut contestants = vec![
         Contestant::program(own, cpus, relaygate.program)?,
         Contestant::program(own, cpus, comparison::minimal_hash(entries)?)?,

@@ -2,10 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use filter_common::table::Kind;
+
 use super::comparison;
 use super::figure::{Figure, Other, Unit};
 use super::plan::Plan;
-use super::relaygate::{BLOCKED, NEVER_EXCEEDED, Relaygate};
+use super::relaygate::{NEVER_EXCEEDED, Relaygate};
 use super::turns::in_turns;
 
 const MEBIBYTE: f64 = 1024.0 * 1024.0;
@@ -13,9 +15,9 @@ const MEBIBYTE: f64 = 1024.0 * 1024.0;
 /// Memory of the maps that hold sanctions, full of them.
 pub(super) fn memory(plan: &Plan) -> anyhow::Result<Vec<Figure>> {
     let mut ours = Relaygate::load(plan.sanctions, NEVER_EXCEEDED)?;
-    ours.sanction(plan.sanctions, BLOCKED)?;
+    ours.sanction(0..plan.sanctions, Kind::Blocked)?;
     let took = [ours.memory()? as f64 / MEBIBYTE];
-    let mut minimal = comparison::minimal_hash(plan.sanctions)?;
+    let minimal = comparison::minimal_hash(plan.sanctions)?;
     let theirs = [minimal.memory(comparison::HASH)? as f64 / MEBIBYTE];
     let figure =
         Figure::of("memory", plan.sanctions, Unit::Mebibytes, &took, Some((Other::MinimalHash, &theirs)));
@@ -33,7 +35,7 @@ pub(super) fn inserts(plan: &Plan, told: impl FnMut()) -> anyhow::Result<Vec<Fig
         Ok(millions(match table {
             Table::Relaygate => {
                 let mut empty = Relaygate::load(plan.sanctions, NEVER_EXCEEDED)?;
-                timed(|| empty.sanction(plan.sanctions, BLOCKED))?
+                timed(|| empty.sanction(0..plan.sanctions, Kind::Blocked))?
             }
             Table::Hash => {
                 let mut empty = comparison::empty_hash(plan.sanctions)?;

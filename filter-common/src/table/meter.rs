@@ -41,6 +41,10 @@ impl Meter {
     /// The meter of an authenticated host that used its exemption since userspace looked.
     pub const USED: Self = Self(1);
 
+    /// The step, in nanoseconds, that a limited host's limiter counts in: the time is rounded down to it, and the rate is
+    /// one [in steps](crate::Rate::in_steps_of) of it.
+    pub const STEP: u64 = 1 << ARRIVAL_UNIT;
+
     /// What is added to a blocked host's meter for a dropped frame. Where the meter was 0, it is the first.
     #[must_use]
     #[inline(always)]

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use filter_common::{Rate, Timestamp};
+use filter_common::{BlockAction, Rate, Timestamp};
 
-use crate::config::{Config, Hook};
+use crate::config::{self, Config, Hook};
 use crate::control::SanctionsStatus;
 use crate::kernel::{Kernel, KernelError, KernelSettings, MeasuringRuns, PinFault};
 use crate::peers::{Enforcer, LocalEnforcer};
@@ -148,14 +148,29 @@ pub(super) fn kernel_settings(config: &Config, ports: &[u16]) -> KernelSettings 
         interfaces: config.kernel.interfaces.clone(),
         hook: config.kernel.hook,
         ports,
+        addresses: config.kernel.protect_addresses.clone(),
         allow: config.never_sanctioned(),
         prefixes: config.peer_prefixes,
         limit_rate: config.limit_rate,
+        network_rate: config.kernel.network_rate,
+        network_threshold: config.kernel.network_threshold,
+        syn_limit: config.kernel.syn_limit(),
+        syn_limit_peers: config.kernel.syn_limit_peers,
+        block_action: block_action(config.kernel.block_action),
+        reply_rate: config.kernel.reply_rate,
         max_peers: config.max_peers,
         max_authenticated: config.kernel.max_authenticated,
         pins: config.kernel.pins.clone(),
         owner: None,
-        trace: false,
+        log_level: config.kernel.log,
+    }
+}
+
+fn block_action(configured: config::BlockAction) -> BlockAction {
+    match configured {
+        config::BlockAction::Drop => BlockAction::Drop,
+        config::BlockAction::Reset => BlockAction::Reset,
+        config::BlockAction::Tarpit => BlockAction::Tarpit,
     }
 }
 

@@ -52,7 +52,7 @@ impl AllowMap {
 }
 
 /// A network as the trie holds it: IPv4 in `::ffff:0:0/96`.
-fn key(network: &IpNet) -> Key<[u8; 16]> {
+pub(super) fn key(network: &IpNet) -> Key<[u8; 16]> {
     let (length, address) = mapped(network);
     Key::new(length, address)
 }

@@ -128,6 +128,8 @@ impl Enforcer for KernelEnforcer {
     }
 
     fn exempt(&self, network: IpNet, exempt: bool) -> Result<(), NotExempted> {
-        self.allow.set(network, exempt)
+        self.allow.set(network, exempt)?;
+        self.hosts().set_allowed(network, exempt);
+        Ok(())
     }
 }

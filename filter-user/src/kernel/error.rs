@@ -110,6 +110,14 @@ pub enum KernelError {
         /// Why.
         source: Box<MapError>,
     },
+    /// A map's memory could not be had.
+    #[error("cannot map the memory of `{map}`: {source}")]
+    Mapped {
+        /// Its name.
+        map: &'static str,
+        /// Why.
+        source: io::Error,
+    },
     /// The program could not be asked about or run.
     #[error("cannot {what} the XDP program: {source}")]
     Program {
@@ -129,6 +137,10 @@ pub enum KernelError {
 impl KernelError {
     pub(super) fn map(map: &'static str) -> impl FnOnce(MapError) -> Self {
         move |source| Self::Map { map, source: Box::new(source) }
+    }
+
+    pub(super) fn mapped(map: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Mapped { map, source }
     }
 
     pub(super) fn refused(source: EbpfError) -> Self {
@@ -159,7 +171,8 @@ pub(super) fn system_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a i
 }
 
 fn is_denied(error: &(dyn Error + 'static)) -> bool {
-    system_error(error).is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+    // Not EACCES, which is the verifier's word.
+    system_error(error).and_then(io::Error::raw_os_error) == Some(nix::libc::EPERM)
 }
 
 fn innermost(error: &(dyn Error + 'static)) -> String {

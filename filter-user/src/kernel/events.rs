@@ -9,6 +9,7 @@ use std::time::Duration;
 use aya::Ebpf;
 use aya::maps::{MapData, RingBuf};
 use aya_log::EbpfLogger;
+use filter_common::event::{Happened, Told};
 use filter_common::{Event, PeerKey, Reason};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -49,7 +50,7 @@ impl FirstDrops {
 }
 
 /// A task that reads one ring buffer.
-type Reading = Pin<Box<dyn Future<Output = Result<(), KernelError>> + Send>>;
+type Reading = Pin<Box<dyn Future<Output = Result<(), KernelError>> + Send + Sync>>;
 
 /// The ring buffers, until the task runs.
 pub(super) struct Events {
@@ -104,18 +105,30 @@ async fn read_events(
 }
 
 fn tell(bytes: &[u8], enforcer: &KernelEnforcer, first_drops: &FirstDrops) {
-    let Some(drop) = Event::read(bytes) else {
-        tracing::warn!(length = bytes.len(), "an event of the XDP program that this build does not know");
+    let Some(told) = Event::read(bytes) else {
+        tracing::warn!(length = bytes.len(), "an event of the kernel program that this build does not know");
         return;
     };
-    let after = enforcer.in_force_since(drop.peer).map(|since| drop.at.since(since));
-    if let (Reason::Blocked, Some(after)) = (drop.reason, after) {
-        first_drops.note(drop.peer, after);
+    match told.happened {
+        Happened::FirstDrop => first_drop(told, enforcer, first_drops),
+        Happened::BlockEnded => {
+            tracing::info!({ field::PEER } = %told.peer, "a packet of this peer came through: its block is over");
+        }
+        Happened::Pressure => {
+            tracing::warn!({ field::PEER } = %told.peer, "syn-limit has no room for this peer, whose connection passed");
+        }
+    }
+}
+
+fn first_drop(told: Told, enforcer: &KernelEnforcer, first_drops: &FirstDrops) {
+    let after = enforcer.in_force_since(told.peer).map(|since| told.at.since(since));
+    if let (Reason::Blocked, Some(after)) = (told.reason, after) {
+        first_drops.note(told.peer, after);
     }
     let nanoseconds = after.map(|after| u64::try_from(after.as_nanos()).unwrap_or(u64::MAX));
     tracing::info!(
-        { field::PEER } = %drop.peer,
-        { field::REASON } = drop.reason.name(),
+        { field::PEER } = %told.peer,
+        { field::REASON } = told.reason.name(),
         { field::NANOSECONDS } = nanoseconds,
         "the kernel dropped this peer's first packet since it was sanctioned"
     );

@@ -1,27 +1,25 @@
-//! What the kernel knows of hosts, as userspace writes it: the maps `PEERS` and `AUTHENTICATED`. Another table in the
-//! kernel replaces this file and its counterpart, `filter-ebpf/src/decide.rs`, and nothing else.
+//! What the kernel knows of hosts, as userspace writes it: one generation of the table, large enough from the start.
 
-use aya::maps::{HashMap, MapData, MapError};
-use filter_common::{PeerEntry, PeerKey, Sanction, Timestamp};
+use filter_common::table::{Full, Kind, Meter, Standing, Table};
+use filter_common::{Mapped, PeerKey, Sanction, Timestamp};
+use ipnet::IpNet;
 
+use super::allowed::Allowed;
 use super::held::Held;
 
 /// Why a host is not in the kernel's maps.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NotHeld {
     /// As many are held as were allowed, and none of them is over.
-    #[error("the map is full")]
+    #[error("the table is full")]
     Full,
-    /// The kernel said no.
-    #[error("the kernel refused the entry: {0}")]
-    Refused(MapError),
 }
 
-/// The maps and what is in them.
+/// The table and what is in it.
 #[derive(Debug)]
 pub(super) struct HostTable {
-    peers: HashMap<MapData, PeerKey, PeerEntry>,
-    authenticated: HashMap<MapData, PeerKey, u64>,
+    table: Table<Mapped>,
+    allowed: Allowed,
     /// With each, when its sanction was put in force.
     sanctioned: Held<Timestamp>,
     exempt: Held<()>,
@@ -29,40 +27,41 @@ pub(super) struct HostTable {
 
 impl HostTable {
     pub(super) fn new(
-        peers: HashMap<MapData, PeerKey, PeerEntry>,
-        authenticated: HashMap<MapData, PeerKey, u64>,
+        table: Table<Mapped>,
+        allowed: Allowed,
         max_peers: usize,
         max_authenticated: usize,
     ) -> Self {
-        Self { peers, authenticated, sanctioned: Held::new(max_peers), exempt: Held::new(max_authenticated) }
+        Self { table, allowed, sanctioned: Held::new(max_peers), exempt: Held::new(max_authenticated) }
     }
 
     /// Puts a sanction in force in place of an earlier one. What the peer took from its limiter stays taken: another
-    /// strike must not earn it a fresh burst.
+    /// strike must not earn it a fresh burst. Whoever counts as authenticated gets none.
     pub(super) fn sanction(
         &mut self,
         peer: PeerKey,
         sanction: Sanction,
         now: Timestamp,
     ) -> Result<(), NotHeld> {
-        let until = match sanction.at(now) {
+        let (kind, until) = match sanction.at(now) {
             Sanction::None => {
                 self.lift(peer);
                 return Ok(());
             }
-            Sanction::Limited { until } | Sanction::Blocked { until } => until,
+            Sanction::Limited { until } => (Kind::Limited, until),
+            Sanction::Blocked { until } => (Kind::Blocked, until),
         };
+        if self.knows_authenticated(peer, now) {
+            return Ok(());
+        }
         if !self.sanctioned.has_room_for(peer) {
             self.sweep_peers(now, 1);
         }
         if !self.sanctioned.has_room_for(peer) {
             return Err(NotHeld::Full);
         }
-        let arrival = match self.sanctioned.get(peer) {
-            Some(_) => self.peers.get(&peer, 0).map_or(0, |entry| entry.arrival),
-            None => 0,
-        };
-        self.peers.insert(peer, PeerEntry::new(sanction, arrival), 0).map_err(NotHeld::Refused)?;
+        self.put(peer, kind, until)?;
+        self.exempt.remove(peer);
         self.sanctioned.put(peer, until, now);
         Ok(())
     }
@@ -70,8 +69,7 @@ impl HostTable {
     /// Takes a peer's sanction out of the kernel.
     pub(super) fn lift(&mut self, peer: PeerKey) {
         if self.sanctioned.remove(peer) {
-            // Absent is what it shall be; any other failure leaves an entry that ends by itself.
-            let _ = self.peers.remove(&peer);
+            self.table.remove(peer);
         }
     }
 
@@ -84,7 +82,7 @@ impl HostTable {
     ) -> Result<(), NotHeld> {
         if until <= now {
             if self.exempt.remove(peer) {
-                let _ = self.authenticated.remove(&peer);
+                self.table.remove(peer);
             }
             return Ok(());
         }
@@ -94,9 +92,30 @@ impl HostTable {
         if !self.exempt.has_room_for(peer) {
             return Err(NotHeld::Full);
         }
-        self.authenticated.insert(peer, until.0, 0).map_err(NotHeld::Refused)?;
+        self.put(peer, Kind::Authenticated, until)?;
+        self.sanctioned.remove(peer);
         self.exempt.put(peer, until, ());
         Ok(())
+    }
+
+    fn put(&mut self, peer: PeerKey, kind: Kind, until: Timestamp) -> Result<(), NotHeld> {
+        let standing = Standing { kind, until, overlaps_allow: self.allowed.overlaps(peer) };
+        self.table.insert(peer, standing, Meter::default()).map(|_| ()).map_err(|Full| NotHeld::Full)
+    }
+
+    /// Notes that a network is allowed, or not any more: the program asks the allow list for those alone that it overlaps.
+    pub(super) fn set_allowed(&mut self, network: IpNet, allowed: bool) {
+        self.allowed.set(network, allowed);
+        let all = self.table.entries(0..self.table.buckets());
+        let changed: Vec<_> = all
+            .filter(|entry| entry.standing.overlaps_allow != self.allowed.overlaps(entry.peer))
+            .map(|entry| (entry.peer, entry.standing))
+            .collect();
+        for (peer, standing) in changed {
+            let standing = Standing { overlaps_allow: !standing.overlaps_allow, ..standing };
+            // In place of what stands there, so there is room.
+            let _ = self.table.insert(peer, standing, Meter::default());
+        }
     }
 
     /// Whether the kernel knows at `now` that this peer has authenticated.
@@ -124,7 +143,7 @@ impl HostTable {
         while swept < at_most
             && let Some(peer) = self.sanctioned.take_over(now)
         {
-            let _ = self.peers.remove(&peer);
+            self.table.remove(peer);
             swept += 1;
         }
         swept
@@ -135,7 +154,7 @@ impl HostTable {
         while swept < at_most
             && let Some(peer) = self.exempt.take_over(now)
         {
-            let _ = self.authenticated.remove(&peer);
+            self.table.remove(peer);
             swept += 1;
         }
         swept

@@ -6,7 +6,10 @@
 //! 5.15, see [`probe`].
 
 mod allow;
+mod allowed;
 mod bpffs;
+mod captured;
+mod control;
 mod counters;
 pub mod enforcer;
 mod error;
@@ -18,6 +21,7 @@ mod hosts;
 mod interface;
 mod link;
 mod load;
+mod networks;
 mod pin;
 mod pin_fault;
 mod places;
@@ -26,30 +30,36 @@ mod program;
 mod programs;
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use filter_common::{Counter, PrefixLengths, Rate, Timestamp};
+use aya::maps::{HashMap, MapData};
+use filter_common::table::Seed;
+use filter_common::{BlockAction, Counter, PeerKey, PrefixLengths, Rate, Timestamp};
 use ipnet::IpNet;
 
 use crate::peers::{Enforcer, LocalEnforcer};
 
+pub use captured::CapturedPackets;
 pub use enforcer::KernelEnforcer;
 pub use error::KernelError;
 pub use events::FirstDrops;
 pub use hook::{Mode, PassedOver};
 pub use pin_fault::PinFault;
 pub use places::{Attached, Standing};
-pub use program::{MeasuringRuns, ProgramStats, TestRun};
+pub use program::{Entry, Fate, MeasuringRuns, ProgramSize, ProgramStats, TestRun};
 
 use allow::AllowMap;
+use control::ControlPage;
 use counters::Counters;
 use events::Events;
+use networks::Networks;
 use pin::Pins;
 use places::{Places, Shared};
 use programs::Programs;
 
-use crate::config::Hook;
+use crate::config::{Hook, KernelLog};
 
 /// What the kernel program is told.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,12 +70,26 @@ pub struct KernelSettings {
     pub hook: Hook,
     /// The protected ports.
     pub ports: Vec<u16>,
+    /// Protected addresses of ours; all, where none is named.
+    pub addresses: Vec<IpAddr>,
     /// Networks that are never sanctioned.
     pub allow: Vec<IpNet>,
     /// How much of an address is one peer.
     pub prefixes: PrefixLengths,
     /// New connections of a limited peer.
     pub limit_rate: Rate,
+    /// New connections of a limited network.
+    pub network_rate: Rate,
+    /// How many blocked peers limit the network that they are in; 0: any number does not.
+    pub network_threshold: u32,
+    /// New connections of every other peer, where those are limited.
+    pub syn_limit: Option<Rate>,
+    /// How many peers that limit counts at once.
+    pub syn_limit_peers: usize,
+    /// What becomes of a blocked peer's packets.
+    pub block_action: BlockAction,
+    /// How many of them are answered in all.
+    pub reply_rate: Rate,
     /// Sanctioned peers that the kernel holds at once.
     pub max_peers: usize,
     /// Authenticated peers that the kernel holds at once.
@@ -74,18 +98,30 @@ pub struct KernelSettings {
     pub pins: Option<PathBuf>,
     /// The user and group that own what is pinned, where that is not who pins it.
     pub owner: Option<(u32, u32)>,
-    /// Whether the program logs each of its decisions: for a few packets by hand, never for an attack.
-    pub trace: bool,
+    /// What the program logs of single packets.
+    pub log_level: KernelLog,
 }
 
 /// The program in the kernel. Dropped, it is detached from every interface, unless it is pinned.
-#[derive(Debug)]
 pub struct Kernel {
     places: Shared,
+    control: ControlPage,
+    networks: Networks,
+    captured: Option<CapturedPackets>,
+    arrivals: HashMap<MapData, PeerKey, u64>,
     enforcer: Arc<KernelEnforcer>,
     counters: Counters,
     events: Option<Events>,
     first_drops: Arc<FirstDrops>,
+}
+
+impl std::fmt::Debug for Kernel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Kernel")
+            .field("places", &self.places)
+            .field("enforcer", &self.enforcer)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Kernel {
@@ -95,19 +131,40 @@ impl Kernel {
     pub fn start(settings: &KernelSettings, local: LocalEnforcer) -> Result<Self, KernelError> {
         probe::require()?;
         let pins = settings.pins.as_deref().map(Pins::prepare).transpose()?;
-        let mut ebpf = load::object(settings)?;
+        let seed = seed()?;
+        let mut ebpf = load::object(settings, seed)?;
         if let Some(pins) = &pins {
             load::pin(&ebpf, pins)?;
         }
+        let control = load::control(&mut ebpf)?;
+        let networks = Networks::new(load::take(&mut ebpf, "NETWORKS")?);
+        let captured = Some(CapturedPackets::new(load::take(&mut ebpf, "CAPTURED")?));
+        let arrivals = load::take(&mut ebpf, "ARRIVALS")?;
+        let hosts = load::hosts(&mut ebpf, settings, seed, &control)?;
         let allow = AllowMap::new(load::take(&mut ebpf, "ALLOW")?, &settings.allow)?;
-        let enforcer = Arc::new(KernelEnforcer::new(load::hosts(&mut ebpf, settings)?, allow, local));
+        let enforcer = Arc::new(KernelEnforcer::new(hosts, allow, local));
         let counters = Counters::new(load::take(&mut ebpf, "COUNTERS")?);
         let first_drops = Arc::new(FirstDrops::default());
-        let events = Events::new(&mut ebpf, settings.trace, enforcer.clone(), first_drops.clone())?;
+        let events = Events::new(
+            &mut ebpf,
+            settings.log_level != KernelLog::Off,
+            enforcer.clone(),
+            first_drops.clone(),
+        )?;
         let programs = Programs::Loaded(Box::new(ebpf));
         let mut places = Places::occupy(programs, pins, settings.hook, &settings.interfaces)?;
         places.hand_over(settings.owner)?;
-        Ok(Self { places: Shared::new(places), enforcer, counters, events: Some(events), first_drops })
+        Ok(Self {
+            places: Shared::new(places),
+            control,
+            networks,
+            captured,
+            arrivals,
+            enforcer,
+            counters,
+            events: Some(events),
+            first_drops,
+        })
     }
 
     /// The interfaces where an earlier process has left a program pinned there that nobody looks after.
@@ -149,13 +206,13 @@ impl Kernel {
     /// How it stands now with each interface of the settings.
     #[must_use]
     pub fn standing(&self) -> Vec<Standing> {
-        self.places.lock().standing()
+        self.places.read().standing()
     }
 
     /// The same, for who asks when this is elsewhere.
     pub fn standing_later(&self) -> impl Fn() -> Vec<Standing> + Send + Sync + use<> {
         let places = self.places.clone();
-        move || places.lock().standing()
+        move || places.read().standing()
     }
 
     /// The task that follows interfaces which come and go: to be spawned once, on a tokio runtime. It ends with an
@@ -169,9 +226,10 @@ impl Kernel {
         self.counters.read()
     }
 
-    /// Removes what is over at `now` from the kernel's maps, and says how many entries that were. To be called from
-    /// time to time: the program itself heeds no entry whose time is over, and removes none.
+    /// Removes what is over at `now` from the kernel's table, and says how many entries that were. To be called from
+    /// time to time, also because the program learns here how long the machine was suspended: the program itself heeds no entry whose time is over, and removes none.
     pub fn sweep(&self, now: Timestamp) -> usize {
+        self.control.tell_boot_offset();
         self.enforcer.sweep(now)
     }
 
@@ -190,7 +248,12 @@ impl Kernel {
 
     /// How often the program ran and how long, counted by the kernel while [`Self::measure_runs`] is held.
     pub fn program_stats(&self) -> Result<ProgramStats, KernelError> {
-        program::stats(self.places.lock().programs())
+        program::stats(self.places.read().programs())
+    }
+
+    /// How large an entry point of the program is.
+    pub fn program_size(&self, entry: Entry) -> Result<ProgramSize, KernelError> {
+        program::size(self.places.read().programs(), entry)
     }
 
     /// Lets the kernel count runs until the answer is dropped. It costs each run two readings of a clock.
@@ -198,8 +261,44 @@ impl Kernel {
         program::measure()
     }
 
-    /// Runs the program on a frame without any interface (`BPF_PROG_TEST_RUN`), `repeat` times.
-    pub fn test_run(&self, frame: &[u8], repeat: u32) -> Result<TestRun, KernelError> {
-        program::test_run(self.places.lock().programs(), frame, repeat)
+    /// Limits a whole network until then.
+    pub fn limit_network(&mut self, network: &IpNet, until: Timestamp) -> Result<(), KernelError> {
+        self.networks.limit(network, until, &self.control)
     }
+
+    /// Lifts a network's limit.
+    pub fn lift_network(&mut self, network: &IpNet) -> Result<(), KernelError> {
+        self.networks.lift(network, &self.control)
+    }
+
+    /// Captures one of so many dropped packets of a peer into `CAPTURED`; nothing where none is asked for.
+    pub fn capture(&self, wanted: Option<(PeerKey, u64)>) {
+        self.control.capture(wanted);
+    }
+
+    /// The captured packets; nothing where they were taken before.
+    pub fn take_captured(&mut self) -> Option<CapturedPackets> {
+        self.captured.take()
+    }
+
+    /// How many peers the SYN limit counts at the moment.
+    #[must_use]
+    pub fn syn_limited_peers(&self) -> usize {
+        self.arrivals.keys().filter_map(Result::ok).count()
+    }
+
+    /// Runs the program on a frame without any interface (`BPF_PROG_TEST_RUN`), `repeat` times.
+    pub fn test_run(&self, entry: Entry, frame: &[u8], repeat: u32) -> Result<TestRun, KernelError> {
+        program::test_run(self.places.read().programs(), entry, frame, repeat)
+    }
+}
+
+/// A secret for the table of hosts: nobody outside shall know who lies where.
+fn seed() -> Result<Seed, KernelError> {
+    let mut octets = [[0; 4]; 4];
+    for word in &mut octets {
+        rustix::rand::getrandom(&mut word[..], rustix::rand::GetRandomFlags::empty())
+            .map_err(|source| KernelError::Program { what: "seed", source: Box::new(source) })?;
+    }
+    Ok(Seed(octets.map(u32::from_ne_bytes)))
 }

@@ -1,7 +1,7 @@
 //! The interfaces where the program is wanted: attached where they are, taken up again where an earlier process left it
 //! pinned, followed where they go and come back.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::KernelError;
 use super::hook::{self, Mode, PassedOver};
@@ -311,15 +311,20 @@ impl Places {
 
 /// Places, for whoever asks about them or follows the interfaces.
 #[derive(Clone, Debug)]
-pub(super) struct Shared(Arc<Mutex<Places>>);
+pub(super) struct Shared(Arc<RwLock<Places>>);
 
 impl Shared {
     pub(super) fn new(places: Places) -> Self {
-        Self(Arc::new(Mutex::new(places)))
+        Self(Arc::new(RwLock::new(places)))
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, Places> {
+    pub(super) fn lock(&self) -> RwLockWriteGuard<'_, Places> {
         // What a panic may have left undone, the next look does.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// To ask alone: several may at once.
+    pub(super) fn read(&self) -> RwLockReadGuard<'_, Places> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -37,9 +37,6 @@ impl Programs {
     pub(super) fn pin(&mut self, pins: &Pins) -> Result<(), KernelError> {
         let xdp = self.xdp_mut()?;
         pins.replace(XDP, |path| xdp.pin(path).map_err(PinFault::from))?;
-        if matches!(self, Self::Loaded(ebpf) if ebpf.program(TC).is_none()) {
-            return Ok(());
-        }
         let tc = self.tc_mut()?;
         pins.replace(TC, |path| tc.pin(path).map_err(PinFault::from))?;
         Ok(())
@@ -50,6 +47,16 @@ impl Programs {
         match self {
             Self::Loaded(ebpf) => {
                 let program = ebpf.program(XDP).ok_or(KernelError::Missing { name: XDP })?;
+                program.try_into().map_err(KernelError::verifier)
+            }
+        }
+    }
+
+    /// The entry point at tc, to be asked about.
+    pub(super) fn tc(&self) -> Result<&SchedClassifier, KernelError> {
+        match self {
+            Self::Loaded(ebpf) => {
+                let program = ebpf.program(TC).ok_or(KernelError::Missing { name: TC })?;
                 program.try_into().map_err(KernelError::verifier)
             }
         }

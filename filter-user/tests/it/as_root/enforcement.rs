@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use filter_common::{PeerKey, PrefixLengths, Rate, Sanction};
-use filter_user::config::Hook;
+use filter_common::{BlockAction, PeerKey, PrefixLengths, Rate, Sanction};
+use filter_user::config::{Hook, KernelLog};
 use filter_user::judge::boot_now;
 use filter_user::kernel::{Kernel, KernelSettings};
 use filter_user::peers::LocalEnforcer;
@@ -214,18 +214,26 @@ fn an_authenticated_host_is_never_dropped() {
     let site = Site::new();
     let server: SocketAddr = SERVER.parse().unwrap();
     let (listener, kernel) = site.edge.run(move || {
+        const RATE: Rate = Rate::new(6, Duration::from_secs(60), 1);
         let settings = KernelSettings {
             interfaces: vec!["e0".to_owned()],
             ports: vec![server.port()],
             allow: Vec::new(),
             prefixes: PrefixLengths::default(),
             hook: Hook::Auto,
-            limit_rate: Rate::new(6, Duration::from_secs(60), 1),
+            limit_rate: RATE,
+            addresses: Vec::new(),
+            network_rate: RATE,
+            network_threshold: 0,
+            syn_limit: None,
+            syn_limit_peers: 64,
+            block_action: BlockAction::Drop,
+            reply_rate: RATE,
             max_peers: 100,
             max_authenticated: 100,
             pins: None,
             owner: None,
-            trace: false,
+            log_level: KernelLog::Off,
         };
         let kernel = Kernel::start(&settings, LocalEnforcer::new(settings.limit_rate, 100)).unwrap();
         (std::net::TcpListener::bind(server).unwrap(), kernel)

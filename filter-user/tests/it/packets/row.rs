@@ -1,22 +1,22 @@
-//! Reads the packet table: `name | packet | hosts | time | verdict counter`, one row a line; `#` begins a comment.
+//! Reads the packet table: `name | packet | what is known | time | verdict counter [-> answer]`, one row a line; `#` begins
+//! a comment.
 
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use filter_common::{Counter, PrefixLengths, Verdict};
+use filter_common::{BlockAction, Counter, PrefixLengths, Verdict};
 use ipnet::IpNet;
 
 use super::builder;
 
-/// What is known of one host, put there at the row's time 0.
+/// What is known of one host or network, put there at the row's time 0.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Known {
     Authenticated {
         host: IpAddr,
         until: Duration,
     },
-    Allowed(IpNet),
     Limited {
         host: IpAddr,
         until: Duration,
@@ -27,23 +27,50 @@ pub(super) enum Known {
     },
     /// A sanction that was lifted again.
     Lifted(IpAddr),
+    /// A limited network.
+    Network {
+        network: IpNet,
+        until: Duration,
+    },
+}
+
+/// Everything that a packet is judged by.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct World {
+    pub(super) known: Vec<Known>,
+    pub(super) allow: Vec<IpNet>,
+    pub(super) prefixes: PrefixLengths,
+    pub(super) addresses: Vec<IpAddr>,
+    pub(super) action: BlockAction,
+    pub(super) has_syn_limit: bool,
 }
 
 /// What became of a packet.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Outcome {
     pub(super) verdict: Verdict,
     pub(super) counter: Counter,
+    /// The frame that goes back.
+    pub(super) answer: Option<Vec<u8>>,
 }
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verdict = match self.verdict {
-            Verdict::Pass => "pass",
-            Verdict::Drop => "drop",
-        };
-        write!(f, "{verdict} {}", self.counter.name())
+        write!(f, "{:?} {}", self.verdict, self.counter.name())?;
+        match &self.answer {
+            Some(answer) => write!(f, " {answer:02x?}"),
+            None => Ok(()),
+        }
     }
+}
+
+/// What the table says of an answer's TCP header; all else of an answer follows from the packet.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct ExpectedAnswer {
+    pub(super) flags: u8,
+    pub(super) sequence: u32,
+    pub(super) acknowledgement: u32,
+    pub(super) window: u16,
 }
 
 /// A row.
@@ -53,17 +80,12 @@ pub(super) struct Row {
     pub(super) frame: Vec<u8>,
     /// How often the packet comes; the last one's outcome counts.
     pub(super) times: u32,
-    pub(super) known: Vec<Known>,
-    pub(super) prefixes: PrefixLengths,
+    pub(super) world: World,
     /// When the packet comes, after the hosts were put in.
     pub(super) at: Duration,
-    pub(super) expected: Outcome,
-}
-
-impl Row {
-    pub(super) fn has_limited(&self) -> bool {
-        self.known.iter().any(|known| matches!(known, Known::Limited { .. }))
-    }
+    pub(super) verdict: Verdict,
+    pub(super) counter: Counter,
+    pub(super) answer: Option<ExpectedAnswer>,
 }
 
 pub(super) fn parse(table: &str) -> impl Iterator<Item = Row> {
@@ -73,43 +95,73 @@ pub(super) fn parse(table: &str) -> impl Iterator<Item = Row> {
 }
 
 fn row(line: &str) -> Option<Row> {
-    let [name, packet, hosts, at, expected] =
+    let [name, packet, known, at, expected] =
         line.split('|').map(str::trim).collect::<Vec<_>>().try_into().ok()?;
     let (packet, times) = match packet.rsplit_once(" x") {
         Some((packet, times)) => (packet, times.parse().ok()?),
         None => (packet, 1),
     };
-    let mut prefixes = PrefixLengths::default();
-    let mut known = Vec::new();
-    for host in hosts.split(',').map(str::trim).filter(|host| *host != "-") {
-        match host.split_whitespace().collect::<Vec<_>>()[..] {
-            ["prefix4", length] => prefixes.ipv4 = length.parse().ok()?,
-            ["prefix6", length] => prefixes.ipv6 = length.parse().ok()?,
-            ["allow", network] => known.push(Known::Allowed(network.parse().ok()?)),
-            ["lifted", host] => known.push(Known::Lifted(host.parse().ok()?)),
-            ["authenticated", host, until] => {
-                known.push(Known::Authenticated { host: host.parse().ok()?, until: seconds(until)? });
-            }
-            ["limited", host, until] => {
-                known.push(Known::Limited { host: host.parse().ok()?, until: seconds(until)? });
-            }
-            ["blocked", host, until] => {
-                known.push(Known::Blocked { host: host.parse().ok()?, until: seconds(until)? });
-            }
-            _ => return None,
-        }
+    let mut world = World::default();
+    for part in known.split(',').map(str::trim).filter(|part| *part != "-") {
+        add(part, &mut world)?;
     }
-    let (verdict, counter) = expected.split_once(' ')?;
-    let expected = Outcome {
-        verdict: match verdict {
-            "pass" => Verdict::Pass,
-            "drop" => Verdict::Drop,
-            _ => return None,
-        },
-        counter: *Counter::ALL.iter().find(|known| known.name() == counter.trim())?,
+    let (expected, answer) = match expected.split_once(" -> ") {
+        Some((expected, answer)) => (expected, Some(answered(answer)?)),
+        None => (expected, None),
     };
+    let (verdict, counter) = expected.split_once(' ')?;
+    let verdict = match verdict {
+        "pass" => Verdict::Pass,
+        "drop" => Verdict::Drop,
+        "reset" => Verdict::Reset,
+        "tarpit" => Verdict::Tarpit,
+        _ => return None,
+    };
+    if answer.is_some() != matches!(verdict, Verdict::Reset | Verdict::Tarpit) {
+        return None;
+    }
+    let counter = *Counter::ALL.iter().find(|known| known.name() == counter.trim())?;
     let (name, frame, at) = (name.to_owned(), builder::frame(packet)?, seconds(at)?);
-    Some(Row { name, frame, times, known, prefixes, at, expected })
+    Some(Row { name, frame, times, world, at, verdict, counter, answer })
+}
+
+/// Adds one of the parts between commas to what is known.
+fn add(part: &str, world: &mut World) -> Option<()> {
+    match part.split_whitespace().collect::<Vec<_>>()[..] {
+        ["prefix4", length] => world.prefixes.ipv4 = length.parse().ok()?,
+        ["prefix6", length] => world.prefixes.ipv6 = length.parse().ok()?,
+        ["allow", network] => world.allow.push(network.parse().ok()?),
+        ["address", address] => world.addresses.push(address.parse().ok()?),
+        ["action", "reset"] => world.action = BlockAction::Reset,
+        ["action", "tarpit"] => world.action = BlockAction::Tarpit,
+        ["syn-limit"] => world.has_syn_limit = true,
+        ["lifted", host] => world.known.push(Known::Lifted(host.parse().ok()?)),
+        [kind, whose, until] => {
+            let until = seconds(until)?;
+            world.known.push(match kind {
+                "authenticated" => Known::Authenticated { host: whose.parse().ok()?, until },
+                "limited" => Known::Limited { host: whose.parse().ok()?, until },
+                "blocked" => Known::Blocked { host: whose.parse().ok()?, until },
+                "network" => Known::Network { network: whose.parse().ok()?, until },
+                _ => return None,
+            });
+        }
+        _ => return None,
+    }
+    Some(())
+}
+
+/// `FLAGS seq=N ack=N win=N`
+fn answered(text: &str) -> Option<ExpectedAnswer> {
+    let [flags, sequence, acknowledgement, window] = text.split_whitespace().collect::<Vec<_>>()[..] else {
+        return None;
+    };
+    Some(ExpectedAnswer {
+        flags: builder::tcp_flags(flags)?,
+        sequence: sequence.strip_prefix("seq=")?.parse().ok()?,
+        acknowledgement: acknowledgement.strip_prefix("ack=")?.parse().ok()?,
+        window: window.strip_prefix("win=")?.parse().ok()?,
+    })
 }
 
 fn seconds(text: &str) -> Option<Duration> {

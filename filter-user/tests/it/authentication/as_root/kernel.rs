@@ -1,16 +1,16 @@
-//! Who has authenticated is in the kernel's map of authenticated hosts: its packets pass, whatever else is sent from its
+//! Who has authenticated is known to the kernel: its packets pass, whatever else is sent from its
 //! address.
 
 use std::net::SocketAddr;
-use std::process::Command;
 use std::time::Duration;
 
 use super::super::base64;
-use crate::daemon::{Daemon, eventually, file};
+use crate::daemon::{Daemon, eventually, file, metric};
 use crate::dialogue::Dialogue;
 use crate::netns::Namespace;
 
 const SERVER: &str = "192.0.2.1:25";
+const METRICS: &str = "127.0.0.1:9025";
 const CLIENT: &str = "192.0.2.66:0";
 
 /// `secret`, hashed with little work.
@@ -28,19 +28,10 @@ fn connect(outside: &Namespace) -> Option<Dialogue> {
     })
 }
 
-/// Whether a map of authenticated hosts in this kernel has the client; other tests have maps of that name too.
-fn is_in_a_map() -> bool {
-    let listed =
-        Command::new("bpftool").args(["-j", "map", "show", "name", "AUTHENTICATED"]).output().unwrap();
-    let maps: serde_json::Value = serde_json::from_slice(&listed.stdout).unwrap();
-    let maps = maps.as_array().cloned().unwrap_or_else(|| vec![maps]);
-    maps.iter().filter_map(|map| map["id"].as_u64()).any(|id| {
-        let dump =
-            Command::new("bpftool").args(["-j", "map", "dump", "id", &id.to_string()]).output().unwrap();
-        // As bpftool shows the key: an IPv4 address, mapped into an IPv6 one.
-        let text = String::from_utf8_lossy(&dump.stdout).replace("\"0x", "\"");
-        text.contains(r#""ff","ff","c0","00","02","42""#)
-    })
+/// Packets that the kernel let through because their host has authenticated.
+fn passed_authenticated(edge: &Namespace) -> f64 {
+    let page = edge.run(|| Daemon::metrics(METRICS.parse().unwrap()));
+    metric(&page, "relaygate_kernel_packets_total{counter=\"passed_authenticated\"}")
 }
 
 #[test]
@@ -51,17 +42,20 @@ fn who_authenticates_is_let_in_by_the_kernel_whatever_its_neighbours_do() {
     let passwords = file(folder.path(), "passwords", PASSWORDS);
     let flags = format!(
         "--backend sink: --local-domain example.test --interface e0 --workers 1 --strikes-to-limit 2 \
-         --strikes-to-block 4 --auth file:{} --auth-without-tls 192.0.2.0/24 --auth-failure-delay 0s",
+         --strikes-to-block 4 --auth file:{} --auth-without-tls 192.0.2.0/24 --auth-failure-delay 0s --metrics-listen {METRICS}",
         passwords.display()
     );
     let daemon = edge.run(move || Daemon::start_listening_on(SERVER, &flags));
     daemon.logged("sanctions are enforced in the kernel");
-    assert!(!is_in_a_map());
 
     let mut user = connect(&outside).expect("a stranger gets in");
+    assert_eq!(passed_authenticated(&edge), 0.0);
     let plain = format!("AUTH PLAIN {}", base64("\0user\0secret"));
     user.expect(&[("EHLO user.example", "250"), (&plain, "235 2.7.0")]);
-    eventually("the host in the kernel's map", || is_in_a_map().then_some(()));
+    eventually("a packet that passes for it", || {
+        user.expect(&[("NOOP", "250")]);
+        (passed_authenticated(&edge) > 0.0).then_some(())
+    });
 
     // Somebody else behind the same address tries to relay, more often than would block.
     let mut neighbour = connect(&outside).expect("its neighbour gets in");

@@ -5,19 +5,22 @@ use std::net::Ipv4Addr;
 use std::process::Command;
 use std::time::Duration;
 
-use filter_common::{Counter, PeerKey, Sanction, Timestamp, Verdict};
-use filter_user::config::Hook;
-use filter_user::kernel::{Attached, Kernel, KernelError, KernelSettings, Mode, PassedOver, Standing};
+use filter_common::{Counter, PeerKey, Sanction, Timestamp};
+use filter_user::config::{Hook, KernelLog};
+use filter_user::kernel::{
+    Attached, Entry, Fate, Kernel, KernelError, KernelSettings, Mode, PassedOver, Standing,
+};
 use filter_user::peers::{Admission, Enforcer, Home, LocalEnforcer};
 use nix::sched::{CloneFlags, unshare};
 
 use crate::packets::builder;
 use crate::packets::kernel::{LIMIT, now, settings};
+use crate::packets::row::World;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
 pub(in crate::packets) fn load(change: impl FnOnce(&mut KernelSettings)) -> Result<Kernel, KernelError> {
-    let mut settings = settings(Vec::new(), Default::default());
+    let mut settings = settings(&World::default());
     change(&mut settings);
     Kernel::start(&settings, LocalEnforcer::new(LIMIT, 1000))
 }
@@ -26,9 +29,9 @@ fn peer(n: u8) -> PeerKey {
     PeerKey::from(Ipv4Addr::new(192, 0, 2, n))
 }
 
-fn verdict(kernel: &Kernel, n: u8) -> Option<Verdict> {
+fn fate(kernel: &Kernel, n: u8) -> Option<Fate> {
     let frame = builder::frame(&format!("ip4:192.0.2.{n} tcp:25:S")).unwrap();
-    kernel.test_run(&frame, 1).unwrap().verdict
+    kernel.test_run(Entry::Xdp, &frame, 1).unwrap().fate
 }
 
 fn blocked(now: Timestamp) -> Sanction {
@@ -45,8 +48,8 @@ fn a_full_map_leaves_the_rest_to_this_process() {
     assert_eq!(enforcer.in_kernel(), (4, 0));
     assert_eq!(enforcer.not_in_kernel(), 6);
     for n in 0..10 {
-        let expected = if n < 4 { Verdict::Drop } else { Verdict::Pass };
-        assert_eq!(verdict(&kernel, n), Some(expected), "peer {n}");
+        let expected = if n < 4 { Fate::Dropped } else { Fate::Passed };
+        assert_eq!(fate(&kernel, n), Some(expected), "peer {n}");
         assert_eq!(enforcer.admit(peer(n), now), Admission::Blocked, "peer {n}, had it come through");
     }
     // Who is not held is limited here, by the whole rate.
@@ -56,10 +59,10 @@ fn a_full_map_leaves_the_rest_to_this_process() {
     // What is lifted, and what is over, makes room.
     enforcer.enforce(peer(0), Sanction::None, now);
     enforcer.enforce(peer(30), blocked(now), now);
-    assert_eq!((verdict(&kernel, 0), verdict(&kernel, 30)), (Some(Verdict::Pass), Some(Verdict::Drop)));
+    assert_eq!((fate(&kernel, 0), fate(&kernel, 30)), (Some(Fate::Passed), Some(Fate::Dropped)));
     let later = now.plus(2 * MINUTE);
     enforcer.enforce(peer(31), blocked(later), later);
-    assert_eq!((enforcer.in_kernel(), verdict(&kernel, 31)), ((4, 0), Some(Verdict::Drop)));
+    assert_eq!((enforcer.in_kernel(), fate(&kernel, 31)), ((4, 0), Some(Fate::Dropped)));
 }
 
 #[test]
@@ -72,10 +75,10 @@ fn what_is_over_is_swept() {
     }
     enforcer.authenticate(peer(1), now.plus(MINUTE), now);
     assert_eq!(kernel.sweep(now), 0);
-    assert_eq!(kernel.sweep(now.plus(MINUTE)), 257);
+    assert_eq!(kernel.sweep(now.plus(MINUTE)), 256);
     assert_eq!(enforcer.in_kernel(), (256, 0));
     assert_eq!(kernel.sweep(now.plus(2 * MINUTE)), 256);
-    assert_eq!(verdict(&kernel, 1), Some(Verdict::Pass));
+    assert_eq!(fate(&kernel, 1), Some(Fate::Passed));
 }
 
 #[test]
@@ -84,14 +87,18 @@ fn an_authenticated_host_is_never_dropped_even_where_the_kernel_cannot_know() {
     let (enforcer, now) = (kernel.kernel_enforcer(), now());
     for n in [1, 2] {
         enforcer.enforce(peer(n), blocked(now), now);
-        assert_eq!(verdict(&kernel, n), Some(Verdict::Drop));
+        assert_eq!(fate(&kernel, n), Some(Fate::Dropped));
         enforcer.authenticate(peer(n), now.plus(MINUTE), now);
-        assert_eq!(verdict(&kernel, n), Some(Verdict::Pass), "peer {n}");
+        assert_eq!(fate(&kernel, n), Some(Fate::Passed), "peer {n}");
         enforcer.enforce(peer(n), blocked(now), now);
-        assert_eq!(verdict(&kernel, n), Some(Verdict::Pass), "peer {n}, blocked after it authenticated");
+        assert_eq!(fate(&kernel, n), Some(Fate::Passed), "peer {n}, blocked after it authenticated");
         assert_eq!(enforcer.admit(peer(n), now), Admission::Admitted, "peer {n}");
     }
-    assert_eq!(enforcer.in_kernel(), (1, 1), "the second is in neither map");
+    assert_eq!(
+        enforcer.in_kernel(),
+        (0, 1),
+        "authentication took the first's place, and the second is not there"
+    );
     assert_eq!(enforcer.home(), Home::Kernel);
 }
 
@@ -102,7 +109,7 @@ fn a_strike_earns_no_fresh_burst() {
     let mut passed = 0;
     for strike in 1..10 {
         enforcer.enforce(peer(1), Sanction::Limited { until: now.plus(strike * MINUTE) }, now);
-        passed += u32::from(verdict(&kernel, 1) == Some(Verdict::Pass));
+        passed += u32::from(fate(&kernel, 1) == Some(Fate::Passed));
     }
     assert_eq!(passed, 2);
     // Had they come another way than through the program, this process limits them.
@@ -118,9 +125,10 @@ fn the_first_drop_is_told_once_with_its_time() {
     assert!(kernel.run_events().is_none());
     for n in [1, 2, 1] {
         let now = now();
+        kernel.enforcer().enforce(peer(n), Sanction::None, now);
         kernel.enforcer().enforce(peer(n), blocked(now), now);
         for _ in 0..1000 {
-            assert_eq!(verdict(&kernel, n), Some(Verdict::Drop));
+            assert_eq!(fate(&kernel, n), Some(Fate::Dropped));
         }
     }
     let drops = kernel.first_drops().clone();
@@ -146,10 +154,10 @@ fn the_first_drop_is_told_once_with_its_time() {
 #[test]
 fn the_program_traces_its_decisions_where_asked_to() {
     // The other code path: the verifier must take it too, and the verdicts are the same.
-    let kernel = load(|settings| settings.trace = true).unwrap();
+    let kernel = load(|settings| settings.log_level = KernelLog::Trace).unwrap();
     let now = now();
     kernel.enforcer().enforce(peer(1), blocked(now), now);
-    assert_eq!((verdict(&kernel, 1), verdict(&kernel, 2)), (Some(Verdict::Drop), Some(Verdict::Pass)));
+    assert_eq!((fate(&kernel, 1), fate(&kernel, 2)), (Some(Fate::Dropped), Some(Fate::Passed)));
 }
 
 #[test]
@@ -162,14 +170,14 @@ fn a_packet_costs_nanoseconds() {
     }
     kernel.enforcer().enforce(peer(1), Sanction::Blocked { until: now.plus(10 * MINUTE) }, now);
     for (what, packet, expected) in [
-        ("not ours, UDP", "ip4:192.0.2.2 udp:25", Verdict::Pass),
-        ("not ours, another port", "ip4:192.0.2.2 tcp:443:S", Verdict::Pass),
-        ("unknown, IPv4", "ip4:192.0.2.2 tcp:25:S", Verdict::Pass),
-        ("unknown, IPv6", "ip6:2001:db8::2 tcp:25:S", Verdict::Pass),
-        ("blocked, IPv4", "ip4:192.0.2.1 tcp:25:S", Verdict::Drop),
+        ("not ours, UDP", "ip4:192.0.2.2 udp:25", Fate::Passed),
+        ("not ours, another port", "ip4:192.0.2.2 tcp:443:S", Fate::Passed),
+        ("unknown, IPv4", "ip4:192.0.2.2 tcp:25:S", Fate::Passed),
+        ("unknown, IPv6", "ip6:2001:db8::2 tcp:25:S", Fate::Passed),
+        ("blocked, IPv4", "ip4:192.0.2.1 tcp:25:S", Fate::Dropped),
     ] {
-        let run = kernel.test_run(&builder::frame(packet).unwrap(), 1_000_000).unwrap();
-        assert_eq!(run.verdict, Some(expected), "{what}");
+        let run = kernel.test_run(Entry::Xdp, &builder::frame(packet).unwrap(), 1_000_000).unwrap();
+        assert_eq!(run.fate, Some(expected), "{what}");
         println!("{what}: {} ns a packet", run.time.as_nanos());
     }
 }
