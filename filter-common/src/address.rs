@@ -19,7 +19,7 @@ impl Address {
     #[must_use]
     #[inline(always)]
     pub const fn octets(self) -> [u8; 16] {
-        PeerKey::from_words(self.0).0
+        PeerKey::from_words(self.0).octets()
     }
 
     /// The peer that it belongs to.
@@ -64,7 +64,7 @@ mod tests {
             ipv6 in 0u8..=128,
         ) {
             let lengths = PrefixLengths { ipv4, ipv6 };
-            let address = Address(PeerKey(octets).words());
+            let address = Address(PeerKey::from_octets(octets).words());
             prop_assert_eq!(address.octets(), octets);
             prop_assert_eq!(address.peer(lengths), PeerKey::from_ipv6(octets, lengths));
             let mapped = Address::from_ipv4(v4);

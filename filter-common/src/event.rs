@@ -55,7 +55,7 @@ impl Event {
     #[must_use]
     #[inline(always)]
     pub const fn new(happened: Happened, peer: PeerKey, reason: Reason, at: Timestamp) -> Self {
-        Self { kind: happened as u32, reason: reason as u32, at: at.0, peer: peer.0 }
+        Self { kind: happened as u32, reason: reason as u32, at: at.0, peer: peer.octets() }
     }
 
     /// Reads what lies in the ring buffer; nothing where the kernel program is of another version.
@@ -72,7 +72,7 @@ impl Event {
                 3 => Happened::Pressure,
                 _ => return None,
             },
-            peer: PeerKey(peer),
+            peer: PeerKey::from_octets(peer),
             reason: Reason::from_number(u32::from_ne_bytes(*reason))?,
             at: Timestamp(u64::from_ne_bytes(*at)),
         })
@@ -91,7 +91,7 @@ mod tests {
     fn what_was_told_is_read_and_nothing_else_is() {
         let blocked = Reason::Blocked as u32;
         for happened in [Happened::FirstDrop, Happened::BlockEnded, Happened::Pressure] {
-            let (peer, at) = (PeerKey([7; 16]), Timestamp(99));
+            let (peer, at) = (PeerKey::from_octets([7; 16]), Timestamp(99));
             let event = Event::new(happened, peer, Reason::Blocked, at);
             let told = Told { happened, peer, reason: Reason::Blocked, at };
             assert_eq!(Event::read(&bytes(event.kind, blocked)), Some(told));

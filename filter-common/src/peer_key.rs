@@ -17,19 +17,39 @@ impl Default for PrefixLengths {
     }
 }
 
-/// A peer: 16 bytes, an IPv6 prefix or an IPv4 prefix mapped into `::ffff:0:0/96` (RFC 4291 section 2.5.5.2),
+/// A peer: 16 octets, an IPv6 prefix or an IPv4 prefix mapped into `::ffff:0:0/96` (RFC 4291 section 2.5.5.2),
 /// host bits zero.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+///
+/// Held as two words with those octets in order, and never as octets: the kernel program hashes and compares it for
+/// every packet, and the compiler would take it apart octet by octet.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
-pub struct PeerKey(pub [u8; 16]);
+pub struct PeerKey([u64; 2]);
 
 impl PeerKey {
+    /// The peer with these octets.
+    #[must_use]
+    #[inline(always)]
+    pub const fn from_octets(octets: [u8; 16]) -> Self {
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = octets;
+        Self([u64::from_ne_bytes([a, b, c, d, e, f, g, h]), u64::from_ne_bytes([i, j, k, l, m, n, o, p])])
+    }
+
+    /// Its octets.
+    #[must_use]
+    #[inline(always)]
+    pub const fn octets(&self) -> [u8; 16] {
+        let [a, b, c, d, e, f, g, h] = self.0[0].to_ne_bytes();
+        let [i, j, k, l, m, n, o, p] = self.0[1].to_ne_bytes();
+        [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
+    }
+
     /// The peer that an IPv4 address belongs to.
     #[must_use]
     #[inline(always)]
     pub const fn from_ipv4(address: [u8; 4], lengths: PrefixLengths) -> Self {
         let bits = ((u32::from_be_bytes(address) as u64) << 32) & leading_bits(lengths.ipv4);
-        Self((MAPPED << 32 | (bits >> 32) as u128).to_be_bytes())
+        Self([0, ((MAPPED as u64) << 32 | bits >> 32).to_be()])
     }
 
     /// The peer that an IPv6 address belongs to; a mapped IPv4 address is that IPv4 address.
@@ -43,7 +63,7 @@ impl PeerKey {
         // In halves: the kernel's machine has no shift of 128 bits by a number that is not known when compiling.
         let high = (bits >> 64) as u64 & leading_bits(lengths.ipv6);
         let low = bits as u64 & leading_bits(lengths.ipv6.saturating_sub(64));
-        Self(((high as u128) << 64 | low as u128).to_be_bytes())
+        Self([high.to_be(), low.to_be()])
     }
 
     /// The peer that an address belongs to.
@@ -55,27 +75,24 @@ impl PeerKey {
         }
     }
 
-    /// Its bytes as two words, in the machine's order: as the table of hosts holds it.
+    /// Its octets as two words, in the machine's order: as the table of hosts holds it.
     #[must_use]
     #[inline(always)]
     pub const fn words(&self) -> [u64; 2] {
-        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = self.0;
-        [u64::from_ne_bytes([a, b, c, d, e, f, g, h]), u64::from_ne_bytes([i, j, k, l, m, n, o, p])]
+        self.0
     }
 
-    /// The peer whose bytes these words are.
+    /// The peer with these words.
     #[must_use]
     #[inline(always)]
     pub const fn from_words(words: [u64; 2]) -> Self {
-        let [a, b, c, d, e, f, g, h] = words[0].to_ne_bytes();
-        let [i, j, k, l, m, n, o, p] = words[1].to_ne_bytes();
-        Self([a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p])
+        Self(words)
     }
 
     /// The lowest address of this peer.
     #[must_use]
     pub const fn address(&self) -> IpAddr {
-        let v6 = Ipv6Addr::from_octets(self.0);
+        let v6 = Ipv6Addr::from_octets(self.octets());
         match v6.to_ipv4_mapped() {
             Some(v4) => IpAddr::V4(v4),
             None => IpAddr::V6(v6),
@@ -93,6 +110,19 @@ const fn leading_bits(length: u8) -> u64 {
         0 => 0,
         1..64 => u64::MAX << (64 - length),
         64.. => u64::MAX,
+    }
+}
+
+impl Ord for PeerKey {
+    /// As their addresses are ordered.
+    fn cmp(&self, other: &Self) -> core::cmp::Ordering {
+        self.octets().cmp(&other.octets())
+    }
+}
+
+impl PartialOrd for PeerKey {
+    fn partial_cmp(&self, other: &Self) -> Option<core::cmp::Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -132,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_key_is_its_words() {
-        let peer = PeerKey(core::array::from_fn(|n| n as u8));
+        let peer = PeerKey::from_octets(core::array::from_fn(|n| n as u8));
         assert_eq!(PeerKey::from_words(peer.words()), peer);
     }
 

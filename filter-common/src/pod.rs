@@ -16,7 +16,7 @@ macro_rules! pod {
     };
 }
 
-pod!(PeerKey, align 1, fields [u8; 16]);
+pod!(PeerKey, align 8, fields [u64; 2]);
 pod!(Rate, align 8, fields u64, u64);
 pod!(NetworkEntry, align 8, fields u64, u64);
 pod!(Event, align 8, fields u32, u32, u64, [u8; 16]);

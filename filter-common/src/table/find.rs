@@ -24,8 +24,11 @@ pub struct Found {
 #[must_use]
 #[inline(always)]
 pub fn find(words: &impl Words, key: [u64; 2], tag: u16) -> Option<Found> {
-    match find_in(words, 0, key, tag) {
-        None => find_in(words, SLOT_WORDS, key, tag),
+    // Which of the two is as good as random, and a branch that cannot be foreseen costs as much as all the rest: so the
+    // slot is computed. Both have to be looked into only where both have this tag.
+    let second = State(words.word(SLOT_WORDS + STATE)).has_tag_as_number(tag) as usize;
+    match find_in(words, second * SLOT_WORDS, key, tag) {
+        None if second != 0 => find_in(words, 0, key, tag),
         found => found,
     }
 }

@@ -116,6 +116,15 @@ impl State {
         self.0 & TAG_MASK == (tag as u64) << TAG
     }
 
+    /// 1 where a host with this tag may stand here, else 0. Without a comparison: the kernel's machine has none that is
+    /// no branch.
+    #[must_use]
+    #[inline(always)]
+    pub(crate) const fn has_tag_as_number(self, tag: u16) -> u64 {
+        let differs = (self.0 ^ (tag as u64) << TAG) & TAG_MASK;
+        ((1 << UNTIL) - differs) >> UNTIL
+    }
+
     /// Whether both words are of the same host's stay in the slot: what stands for it may have changed meanwhile.
     #[must_use]
     #[inline(always)]

@@ -118,7 +118,7 @@ impl<V: Worth + Default> Shards<V> {
     /// The map that a peer belongs to. Peers spread by the low bits of their network: a flood from one address meets
     /// one lock, which its sessions would contend for anyway.
     pub(super) fn of(&self, peer: PeerKey) -> MutexGuard<'_, Bounded<V>> {
-        let bytes = peer.0;
+        let bytes = peer.octets();
         let mixed =
             bytes.iter().fold(0usize, |mixed, byte| mixed.wrapping_mul(31).wrapping_add(usize::from(*byte)));
         self.shard(mixed)

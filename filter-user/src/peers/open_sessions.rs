@@ -53,8 +53,10 @@ impl OpenSessions {
     }
 
     fn of(&self, peer: PeerKey) -> MutexGuard<'_, HashMap<PeerKey, u32, RandomState>> {
-        let mixed =
-            peer.0.iter().fold(0usize, |mixed, byte| mixed.wrapping_mul(31).wrapping_add(usize::from(*byte)));
+        let mixed = peer
+            .octets()
+            .iter()
+            .fold(0usize, |mixed, byte| mixed.wrapping_mul(31).wrapping_add(usize::from(*byte)));
         // Counts are plain numbers: a panic elsewhere cannot leave one half-written.
         self.shards[mixed % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -146,7 +146,7 @@ impl Protected for Model {
     }
 
     fn address(&self, destination: Address) -> bool {
-        let destination = PeerKey(destination.octets()).address();
+        let destination = PeerKey::from_octets(destination.octets()).address();
         self.world.addresses.iter().any(|address| address.to_canonical() == destination)
     }
 }
