@@ -33,7 +33,11 @@ pub(super) enum Enforcement {
 impl Enforcement {
     /// The kernel if an interface was given and it can be had there, for these ports. That another daemon has the pin
     /// directory is an error; whatever else keeps the kernel from helping, is a reason to enforce here.
-    pub(super) fn start(config: &Config, ports: &[u16]) -> Result<Self, KernelError> {
+    pub(super) fn start(
+        config: &Config,
+        ports: &[u16],
+        owner: Option<(u32, u32)>,
+    ) -> Result<Self, KernelError> {
         let idle = match config.kernel.hook {
             Hook::None => Some("hook = none"),
             _ if config.kernel.interfaces.is_empty() => Some("no interface is set"),
@@ -48,7 +52,7 @@ impl Enforcement {
             tell_what_is_left(config);
             return Ok(Self::here(config, reason.to_owned()));
         }
-        match Kernel::start(&kernel_settings(config, ports), behind_the_kernel(config)) {
+        match start_or_open(config, &kernel_settings(config, ports, owner)) {
             Ok(kernel) => {
                 let measuring = config.metrics_listen.and_then(|_| kernel.measure_runs().ok());
                 Ok(Self::Kernel { kernel: Box::new(kernel), _measuring: measuring })
@@ -139,8 +143,21 @@ impl Enforcement {
     }
 }
 
+/// Loads the program; where that is not permitted, works on what `relaygate load` has pinned.
+fn start_or_open(config: &Config, settings: &KernelSettings) -> Result<Kernel, KernelError> {
+    let started = Kernel::start(settings, behind_the_kernel(config));
+    let Err(unprivileged @ (KernelError::NoPrivilege { .. } | KernelError::NotPermitted)) = started else {
+        return started;
+    };
+    match Kernel::open(settings, behind_the_kernel(config)) {
+        // Then the privilege is what is missing.
+        Err(KernelError::NothingPinned) => Err(unprivileged),
+        opened => opened,
+    }
+}
+
 /// What the kernel is told.
-pub(super) fn kernel_settings(config: &Config, ports: &[u16]) -> KernelSettings {
+pub(super) fn kernel_settings(config: &Config, ports: &[u16], owner: Option<(u32, u32)>) -> KernelSettings {
     let mut ports = ports.to_vec();
     ports.sort_unstable();
     ports.dedup();
@@ -161,7 +178,7 @@ pub(super) fn kernel_settings(config: &Config, ports: &[u16]) -> KernelSettings 
         max_peers: config.max_peers,
         max_authenticated: config.kernel.max_authenticated,
         pins: config.kernel.pins.clone(),
-        owner: None,
+        owner,
         log_level: config.kernel.log,
     }
 }

@@ -27,8 +27,8 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     if config.kernel.hook == Hook::None || config.kernel.interfaces.is_empty() {
         return wrong("nothing is to be loaded: set interface, and a hook other than none");
     }
-    let mut settings = kernel_settings(&config, &ports(&config)?);
-    settings.owner = config.kernel.user.as_deref().map(Identity::of).transpose()?.map(|user| user.owner());
+    let owner = config.kernel.user.as_deref().map(Identity::of).transpose()?.map(|user| user.owner());
+    let settings = kernel_settings(&config, &ports(&config)?, owner);
     let kernel = Kernel::start(&settings, behind_the_kernel(&config))?;
     let mut out = std::io::stdout().lock();
     for standing in kernel.standing() {

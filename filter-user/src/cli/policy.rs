@@ -28,7 +28,7 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let privileges = Privileges::of(&config)?;
     let (runtime, page) = prepare(&config)?;
     let listeners = policy_listeners(&config, &privileges)?;
-    let enforcement = Enforcement::start(&config, &config.kernel.ports_of_mail_server())?;
+    let enforcement = Enforcement::start(&config, &config.kernel.ports_of_mail_server(), privileges.owner())?;
     privileges.give_up(&enforcement)?;
     let directories = open(&config, page, runtime.handle(), None).map_err(advised)?;
     let judge = Arc::new(Judge::new(&config, directories, enforcement.enforcer()));

@@ -39,6 +39,11 @@ impl Privileges {
         })
     }
 
+    /// The user and group that are to own what the daemon changes later, where those are others than now.
+    pub(super) fn owner(&self) -> Option<(u32, u32)> {
+        self.user.as_ref().map(Identity::owner)
+    }
+
     /// Gives a socket in the file system to the user: who may use it is said by owner and group.
     pub(super) fn hand_over(&self, socket: &Path) -> anyhow::Result<()> {
         let Some(user) = &self.user else { return Ok(()) };

@@ -49,7 +49,7 @@ fn serve(mut config: Config, settings: Vec<Effective>) -> anyhow::Result<ExitCod
     let control = control_socket(&config, &privileges, &runtime)?;
     let ports: Vec<u16> =
         addresses.iter().map(SocketAddr::port).chain(config.kernel.protect.iter().copied()).collect();
-    let enforcement = Enforcement::start(&config, &ports)?;
+    let enforcement = Enforcement::start(&config, &ports, privileges.owner())?;
     privileges.give_up(&enforcement)?;
     let started = Started { config, settings, listening, addresses, policy_listeners, control, enforcement };
     let served = started.serve(&runtime, page);

@@ -34,6 +34,11 @@ impl ControlPage {
         self.set(Control::GENERATION, u64::from(generation));
     }
 
+    /// The generation in force.
+    pub(super) fn generation(&self) -> Option<u32> {
+        u32::try_from(self.0.get(Control::GENERATION)?.load(Ordering::Acquire)).ok()
+    }
+
     /// Tells how many networks are limited: at 0 the program does not look for any.
     pub(super) fn set_limited_networks(&self, limited: u64) {
         self.set(Control::NETWORKS, limited);

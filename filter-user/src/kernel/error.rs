@@ -75,6 +75,25 @@ pub enum KernelError {
         /// Why.
         source: Box<dyn Error + Send + Sync>,
     },
+    /// There is no pin directory to work on.
+    #[error("nothing is pinned: run `relaygate load` first, as root and with these settings")]
+    NothingPinned,
+    /// What is pinned is of another version.
+    #[error("what is pinned at `{}` is of another version of relaygate: run this one's `relaygate load`, as root", .path.display())]
+    OtherVersion {
+        /// The pin directory.
+        path: PathBuf,
+    },
+    /// What is pinned was loaded with other settings.
+    #[error(
+        "what is pinned at `{}` was loaded with other settings (ports, addresses, limits, prefixes, sizes or actions): run \
+         `relaygate load` again, as root and with these",
+        .path.display()
+    )]
+    OtherSettings {
+        /// The pin directory.
+        path: PathBuf,
+    },
     /// Interfaces could not be asked for or followed.
     #[error("cannot ask the kernel about network interfaces: {source}")]
     Interfaces {
@@ -135,6 +154,10 @@ pub enum KernelError {
 }
 
 impl KernelError {
+    pub(super) fn not_pinned(path: PathBuf, source: impl Error + Send + Sync + 'static) -> Self {
+        Self::NotPinned { path, source: Box::new(source) }
+    }
+
     pub(super) fn map(map: &'static str) -> impl FnOnce(MapError) -> Self {
         move |source| Self::Map { map, source: Box::new(source) }
     }

@@ -14,8 +14,8 @@ use filter_common::{Event, PeerKey, Reason};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use super::KernelError;
 use super::enforcer::KernelEnforcer;
-use super::{KernelError, load};
 use crate::telemetry::field;
 
 /// How long it took from putting a block in force to the first packet that it dropped. The peer has to send one, so
@@ -50,7 +50,7 @@ impl FirstDrops {
 }
 
 /// A task that reads one ring buffer.
-type Reading = Pin<Box<dyn Future<Output = Result<(), KernelError>> + Send + Sync>>;
+pub(super) type Reading = Pin<Box<dyn Future<Output = Result<(), KernelError>> + Send + Sync>>;
 
 /// The ring buffers, until the task runs.
 pub(super) struct Events {
@@ -62,14 +62,12 @@ pub(super) struct Events {
 
 impl Events {
     pub(super) fn new(
-        ebpf: &mut Ebpf,
-        trace: bool,
+        ring: RingBuf<MapData>,
+        trace: Option<Reading>,
         enforcer: Arc<KernelEnforcer>,
         first_drops: Arc<FirstDrops>,
-    ) -> Result<Self, KernelError> {
-        let ring = load::take(ebpf, "EVENTS")?;
-        let trace = if trace { Some(read_trace(ebpf)?) } else { None };
-        Ok(Self { ring, trace, enforcer, first_drops })
+    ) -> Self {
+        Self { ring, trace, enforcer, first_drops }
     }
 
     /// Reads until the ring buffer cannot be waited on any more.
@@ -135,7 +133,7 @@ fn first_drop(told: Told, enforcer: &KernelEnforcer, first_drops: &FirstDrops) {
 }
 
 /// Hands the program's own tracing to the `log` crate's logger, which the daemon's subscriber listens to.
-fn read_trace(ebpf: &mut Ebpf) -> Result<Reading, KernelError> {
+pub(super) fn read_trace(ebpf: &mut Ebpf) -> Result<Reading, KernelError> {
     let trace = EbpfLogger::init(ebpf)
         .map_err(|source| KernelError::Program { what: "read the trace of", source: Box::new(source) })?;
     Ok(Box::pin(async move {

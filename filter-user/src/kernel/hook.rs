@@ -177,3 +177,6 @@ fn explain(error: &(dyn Error + 'static), mode: Mode, index: u32) -> String {
 fn errno(error: &(dyn Error + 'static)) -> Option<Errno> {
     system_error(error).and_then(std::io::Error::raw_os_error).map(Errno::from_raw)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,12 @@
 //! What the kernel knows of hosts, as userspace writes it: one generation of the table, large enough from the start.
 
-use filter_common::table::{Full, Kind, Meter, Standing, Table};
+use filter_common::table::{Entry, Full, Kind, Meter, Standing, Table};
 use filter_common::{Mapped, PeerKey, Sanction, Timestamp};
 use ipnet::IpNet;
 
 use super::allowed::Allowed;
 use super::held::Held;
+use crate::peers::{Enforcer as _, LocalEnforcer};
 
 /// Why a host is not in the kernel's maps.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +34,37 @@ impl HostTable {
         max_authenticated: usize,
     ) -> Self {
         Self { table, allowed, sanctioned: Held::new(max_peers), exempt: Held::new(max_authenticated) }
+    }
+
+    /// Takes for its own what an earlier process has put into the table, and tells `local`, which is to want the same.
+    pub(super) fn adopt(&mut self, local: &LocalEnforcer) {
+        let now = Timestamp(0);
+        let (mut limited, mut blocked, mut authenticated) = (0, 0, 0);
+        for Entry { peer, standing: Standing { kind, until, .. }, .. } in
+            self.table.entries(0..self.table.buckets())
+        {
+            match kind {
+                Kind::Limited => {
+                    limited += 1;
+                    self.sanctioned.put(peer, until, now);
+                    local.enforce(peer, Sanction::Limited { until }, now);
+                }
+                Kind::Blocked => {
+                    blocked += 1;
+                    self.sanctioned.put(peer, until, now);
+                    local.enforce(peer, Sanction::Blocked { until }, now);
+                }
+                Kind::Authenticated => {
+                    authenticated += 1;
+                    self.exempt.put(peer, until, ());
+                    local.authenticate(peer, until, now);
+                }
+            }
+        }
+        tracing::info!(
+            "what an earlier relaygate left in the kernel is taken over: {blocked} blocked, {limited} limited, \
+             {authenticated} authenticated"
+        );
     }
 
     /// Puts a sanction in force in place of an earlier one. What the peer took from its limiter stays taken: another

@@ -2,62 +2,64 @@
 
 use std::net::IpAddr;
 
-use aya::maps::{Array, ArrayOfMaps, HashMap, Map, MapData, MapError};
+use aya::maps::{Array, HashMap, MapData};
 use aya::{Ebpf, EbpfLoader};
 use filter_common::schema::{self, PORTS_PER_WORD, Stamped};
-use filter_common::table::{self, BUCKET_WORDS, Bucket, Meter, Seed, Table};
-use filter_common::{LoadTime, Mapped, Rate};
+use filter_common::table::{Meter, Seed};
+use filter_common::{LoadTime, Rate};
 
-use super::allowed::Allowed;
-use super::control::ControlPage;
-use super::hosts::HostTable;
+use super::adopt::Adopted;
+use super::maps::Maps;
 use super::pin::Pins;
-use super::pin_fault::PinFault;
 use super::{KernelError, KernelSettings, programs};
 use crate::peers::MAX_ALLOWANCES;
 
 /// The program, as `cargo xtask ebpf` built it.
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../../../filter-ebpf/object/relaygate.bpf.o");
 
-/// Of a generation of the table: mapped into this process, and of any size in the place of another (linux/bpf.h).
-const GENERATION_FLAGS: u32 = 1 << 10 | 1 << 12;
-
-/// Loads the object, has the program verified, and fills what does not change.
-pub(super) fn object(settings: &KernelSettings, seed: Seed) -> Result<Ebpf, KernelError> {
+/// Loads the object, has the program verified, and fills what does not change. Maps that are adopted are taken by their
+/// pins; what is in them stays.
+pub(super) fn object(
+    settings: &KernelSettings,
+    adopted: &Adopted,
+    pins: Option<&Pins>,
+) -> Result<Ebpf, KernelError> {
     if Stamped::find(OBJECT) != Some(schema::STAMP) {
         return Err(KernelError::OtherSchema);
     }
     let level = u8::try_from(settings.log_level.level()).unwrap_or(u8::MAX);
-    let load_time = load_time(settings, seed);
-    let mut ebpf = EbpfLoader::new()
-        .override_global("LOAD_TIME", &load_time, true)
-        .override_global(aya_log::LEVEL, &level, true)
-        .map_max_entries("ADDRESSES", entries(settings.addresses.len()))
-        .map_max_entries("ARRIVALS", entries(settings.syn_limit.map_or(0, |_| settings.syn_limit_peers)))
-        .map_max_entries("NETWORKS", entries(networks(settings)))
-        .map_max_entries("ALLOW", entries(settings.allow.len().saturating_add(MAX_ALLOWANCES)))
-        .load(OBJECT)
-        .map_err(KernelError::refused)?;
+    let load_time = load_time(settings, adopted.seed);
+    let mut loader = EbpfLoader::new();
+    loader.override_global("LOAD_TIME", &load_time, true).override_global(aya_log::LEVEL, &level, true);
+    for (name, entries) in sizes(settings) {
+        loader.map_max_entries(name, entries);
+    }
+    for name in &adopted.maps {
+        if let Some(pins) = pins {
+            loader.map_pin_path(name, pins.of(name));
+        }
+    }
+    let mut ebpf = loader.load(OBJECT).map_err(KernelError::refused)?;
     // First the program: it names its maps by their descriptors, which close when a map that was taken is dropped.
     programs::verify(&mut ebpf)?;
-    protect(&mut ebpf, &settings.ports)?;
-    protect_addresses(&mut ebpf, &settings.addresses)?;
+    let mut maps = Maps::Loaded(&mut ebpf);
+    protect(&mut maps, &settings.ports)?;
+    protect_addresses(&mut maps, &settings.addresses)?;
     Ok(ebpf)
 }
 
-/// Pins the maps, so that they outlast this process.
-pub(super) fn pin(ebpf: &Ebpf, pins: &Pins) -> Result<(), KernelError> {
-    for (name, map) in ebpf.maps() {
-        // Load-time constants go with the program, and tracing with who reads it.
-        if !name.starts_with('.') && name != "AYA_LOGS" {
-            pins.replace(name, |path| map.pin(path).map_err(PinFault::from))?;
-        }
-    }
-    Ok(())
+/// The maps whose size the settings say.
+pub(super) fn sizes(settings: &KernelSettings) -> [(&'static str, u32); 4] {
+    [
+        ("ALLOW", entries(settings.allow.len().saturating_add(MAX_ALLOWANCES))),
+        ("ADDRESSES", entries(settings.addresses.len())),
+        ("ARRIVALS", entries(settings.syn_limit.map_or(0, |_| settings.syn_limit_peers))),
+        ("NETWORKS", entries(networks(settings))),
+    ]
 }
 
 /// What the program is told before it is loaded.
-fn load_time(settings: &KernelSettings, seed: Seed) -> LoadTime {
+pub(super) fn load_time(settings: &KernelSettings, seed: Seed) -> LoadTime {
     LoadTime {
         limit: settings.limit_rate.in_steps_of(Meter::STEP),
         network: settings.network_rate,
@@ -78,59 +80,13 @@ fn networks(settings: &KernelSettings) -> usize {
     if threshold == 0 { 0 } else { settings.max_peers / threshold.saturating_add(1) }
 }
 
-/// The maps that hold what the kernel knows of hosts.
-pub(super) fn hosts(
-    ebpf: &mut Ebpf,
-    settings: &KernelSettings,
-    seed: Seed,
-    control: &ControlPage,
-) -> Result<HostTable, KernelError> {
-    let (max_peers, max_authenticated) = (settings.max_peers, settings.max_authenticated);
-    let generation = table::generation_for(max_peers.saturating_add(max_authenticated));
-    let memory = put_generation(ebpf, generation)?;
-    let table = Table::new(memory, seed).ok_or(KernelError::Missing { name: "HOSTS" })?;
-    control.set_generation(generation);
-    let allow = settings.allow.clone();
-    Ok(HostTable::new(table, Allowed::new(allow, settings.prefixes), max_peers, max_authenticated))
-}
-
-/// Makes a generation of the table and puts it into its element of `HOSTS`.
-fn put_generation(ebpf: &mut Ebpf, generation: u32) -> Result<Mapped, KernelError> {
-    let failed = || KernelError::map("HOSTS");
-    let made = Array::<MapData, Bucket>::create(1 << generation, GENERATION_FLAGS).map_err(failed())?;
-    let mut map = ebpf.take_map("HOSTS").ok_or(KernelError::Missing { name: "HOSTS" })?;
-    let mut generations: ArrayOfMaps<&mut MapData, Array<MapData, Bucket>> =
-        (&mut map).try_into().map_err(failed())?;
-    generations.set(generation, &made, 0).map_err(failed())?;
-    let generations: ArrayOfMaps<MapData, MapData> = map.try_into().map_err(failed())?;
-    let made = generations.get(&generation, 0).map_err(failed())?;
-    Mapped::new(made.fd(), BUCKET_WORDS << generation).map_err(KernelError::mapped("HOSTS"))
-}
-
-/// The map `CONTROL`.
-pub(super) fn control(ebpf: &mut Ebpf) -> Result<ControlPage, KernelError> {
-    let Map::Array(map) = ebpf.take_map("CONTROL").ok_or(KernelError::Missing { name: "CONTROL" })? else {
-        return Err(KernelError::Missing { name: "CONTROL" });
-    };
-    ControlPage::new(&map)
-}
-
-/// Takes a map out of the object, as the kind that its user expects.
-pub(super) fn take<M: TryFrom<Map, Error = MapError>>(
-    ebpf: &mut Ebpf,
-    name: &'static str,
-) -> Result<M, KernelError> {
-    let map = ebpf.take_map(name).ok_or(KernelError::Missing { name })?;
-    M::try_from(map).map_err(KernelError::map(name))
-}
-
 /// A size as the kernel wants it: at least one entry.
 fn entries(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX).max(1)
 }
 
-fn protect(ebpf: &mut Ebpf, ports: &[u16]) -> Result<(), KernelError> {
-    let mut words: Array<MapData, u64> = take(ebpf, "PORTS")?;
+fn protect(maps: &mut Maps<'_>, ports: &[u16]) -> Result<(), KernelError> {
+    let mut words: Array<MapData, u64> = maps.take("PORTS")?;
     for (index, word) in port_words(ports) {
         words.set(index, word, 0).map_err(KernelError::map("PORTS"))?;
     }
@@ -150,8 +106,8 @@ fn port_words(ports: &[u16]) -> Vec<(u32, u64)> {
     words
 }
 
-fn protect_addresses(ebpf: &mut Ebpf, addresses: &[IpAddr]) -> Result<(), KernelError> {
-    let mut listed: HashMap<MapData, [u8; 16], u8> = take(ebpf, "ADDRESSES")?;
+fn protect_addresses(maps: &mut Maps<'_>, addresses: &[IpAddr]) -> Result<(), KernelError> {
+    let mut listed: HashMap<MapData, [u8; 16], u8> = maps.take("ADDRESSES")?;
     for address in addresses {
         let octets = match address {
             IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),

@@ -5,6 +5,7 @@
 //!
 //! 5.15, see [`probe`].
 
+mod adopt;
 mod allow;
 mod allowed;
 mod bpffs;
@@ -15,12 +16,14 @@ pub mod enforcer;
 mod error;
 pub mod events;
 mod follow;
+mod generation;
 mod held;
 mod hook;
 mod hosts;
 mod interface;
 mod link;
 mod load;
+mod maps;
 mod networks;
 mod pin;
 mod pin_fault;
@@ -28,6 +31,7 @@ mod places;
 pub mod probe;
 mod program;
 mod programs;
+mod settings;
 
 use std::future::Future;
 use std::net::IpAddr;
@@ -35,10 +39,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aya::maps::{HashMap, MapData};
-use filter_common::table::Seed;
+use filter_common::table::Table;
 use filter_common::{BlockAction, Counter, PeerKey, PrefixLengths, Rate, Timestamp};
 use ipnet::IpNet;
 
+use crate::config::{Hook, KernelLog};
 use crate::peers::{Enforcer, LocalEnforcer};
 
 pub use captured::CapturedPackets;
@@ -50,16 +55,18 @@ pub use pin_fault::PinFault;
 pub use places::{Attached, Standing};
 pub use program::{Entry, Fate, MeasuringRuns, ProgramSize, ProgramStats, TestRun};
 
+use adopt::Adopted;
 use allow::AllowMap;
+use allowed::Allowed;
 use control::ControlPage;
 use counters::Counters;
 use events::Events;
+use hosts::HostTable;
+use maps::Maps;
 use networks::Networks;
 use pin::Pins;
 use places::{Places, Shared};
 use programs::Programs;
-
-use crate::config::{Hook, KernelLog};
 
 /// What the kernel program is told.
 #[derive(Clone, Debug, PartialEq)]
@@ -131,34 +138,68 @@ impl Kernel {
     pub fn start(settings: &KernelSettings, local: LocalEnforcer) -> Result<Self, KernelError> {
         probe::require()?;
         let pins = settings.pins.as_deref().map(Pins::prepare).transpose()?;
-        let seed = seed()?;
-        let mut ebpf = load::object(settings, seed)?;
+        let adopted = Adopted::look(settings, pins.as_ref())?;
+        let mut ebpf = load::object(settings, &adopted, pins.as_ref())?;
         if let Some(pins) = &pins {
-            load::pin(&ebpf, pins)?;
+            maps::pin(&mut ebpf, &adopted, pins)?;
+            settings::pin(&ebpf, settings, pins)?;
         }
-        let control = load::control(&mut ebpf)?;
-        let networks = Networks::new(load::take(&mut ebpf, "NETWORKS")?);
-        let captured = Some(CapturedPackets::new(load::take(&mut ebpf, "CAPTURED")?));
-        let arrivals = load::take(&mut ebpf, "ARRIVALS")?;
-        let hosts = load::hosts(&mut ebpf, settings, seed, &control)?;
-        let allow = AllowMap::new(load::take(&mut ebpf, "ALLOW")?, &settings.allow)?;
-        let enforcer = Arc::new(KernelEnforcer::new(hosts, allow, local));
-        let counters = Counters::new(load::take(&mut ebpf, "COUNTERS")?);
-        let first_drops = Arc::new(FirstDrops::default());
-        let events = Events::new(
-            &mut ebpf,
-            settings.log_level != KernelLog::Off,
-            enforcer.clone(),
-            first_drops.clone(),
-        )?;
+        let trace = match settings.log_level {
+            KernelLog::Off => None,
+            _ => Some(events::read_trace(&mut ebpf)?),
+        };
+        let mut maps = Maps::Loaded(&mut ebpf);
+        adopted.generation.put(&mut maps)?;
+        let at = Self::of(&mut maps, trace, &adopted, settings, local)?;
         let programs = Programs::Loaded(Box::new(ebpf));
         let mut places = Places::occupy(programs, pins, settings.hook, &settings.interfaces)?;
         places.hand_over(settings.owner)?;
-        Ok(Self {
+        Ok(at(places))
+    }
+
+    /// Works on what `relaygate load` has pinned, with the same settings. Needs no privilege, and can change nothing that is
+    /// loaded.
+    pub fn open(settings: &KernelSettings, local: LocalEnforcer) -> Result<Self, KernelError> {
+        let path = settings.pins.as_deref().ok_or(KernelError::NothingPinned)?;
+        let pins = Pins::existing(path)?.ok_or(KernelError::NothingPinned)?;
+        settings::require(settings, &pins)?;
+        let adopted = Adopted::whole(&pins)?;
+        let programs = Programs::pinned(&pins)?;
+        let at = Self::of(&mut Maps::Pinned(&pins), None, &adopted, settings, local)?;
+        let places = Places::occupy(programs, Some(pins), settings.hook, &settings.interfaces)?;
+        Ok(at(places))
+    }
+
+    /// What works on these maps, as soon as it is known where the program is. All is in the maps before it is anywhere.
+    fn of(
+        maps: &mut Maps<'_>,
+        trace: Option<events::Reading>,
+        adopted: &Adopted,
+        settings: &KernelSettings,
+        local: LocalEnforcer,
+    ) -> Result<impl FnOnce(Places) -> Self + use<>, KernelError> {
+        let control = ControlPage::new(&maps.take_array(maps::CONTROL)?)?;
+        let networks = Networks::new(maps.take("NETWORKS")?);
+        let captured = CapturedPackets::new(maps.take("CAPTURED")?);
+        let arrivals = maps.take("ARRIVALS")?;
+        let table = Table::new(adopted.generation.memory()?, adopted.seed);
+        let table = table.ok_or(KernelError::Missing { name: "HOSTS" })?;
+        let allowed = Allowed::new(settings.allow.clone(), settings.prefixes);
+        let mut hosts = HostTable::new(table, allowed, settings.max_peers, settings.max_authenticated);
+        if adopted.is_old {
+            hosts.adopt(&local);
+        }
+        control.set_generation(adopted.generation.number());
+        let allow = AllowMap::new(maps.take("ALLOW")?, &settings.allow)?;
+        let enforcer = Arc::new(KernelEnforcer::new(hosts, allow, local));
+        let counters = Counters::new(maps.take("COUNTERS")?);
+        let first_drops = Arc::new(FirstDrops::default());
+        let events = Events::new(maps.take("EVENTS")?, trace, enforcer.clone(), first_drops.clone());
+        Ok(move |places| Self {
             places: Shared::new(places),
             control,
             networks,
-            captured,
+            captured: Some(captured),
             arrivals,
             enforcer,
             counters,
@@ -175,11 +216,11 @@ impl Kernel {
     /// Takes everything off that is pinned there: links, and with them the program from its interfaces, maps, and the
     /// directory. Whether there was anything.
     pub fn detach(pins: &Path) -> Result<bool, KernelError> {
+        // Its lock comes first: nothing is taken from under a daemon that runs.
+        let Some(pins) = Pins::existing(pins)? else { return Ok(false) };
         hook::remove_filters();
-        match Pins::existing(pins)? {
-            Some(pins) => pins.clear().map(|()| true).map_err(KernelError::from),
-            None => Ok(false),
-        }
+        pins.clear()?;
+        Ok(true)
     }
 
     /// Puts sanctions in force in the kernel.
@@ -291,14 +332,4 @@ impl Kernel {
     pub fn test_run(&self, entry: Entry, frame: &[u8], repeat: u32) -> Result<TestRun, KernelError> {
         program::test_run(self.places.read().programs(), entry, frame, repeat)
     }
-}
-
-/// A secret for the table of hosts: nobody outside shall know who lies where.
-fn seed() -> Result<Seed, KernelError> {
-    let mut octets = [[0; 4]; 4];
-    for word in &mut octets {
-        rustix::rand::getrandom(&mut word[..], rustix::rand::GetRandomFlags::empty())
-            .map_err(|source| KernelError::Program { what: "seed", source: Box::new(source) })?;
-    }
-    Ok(Seed(octets.map(u32::from_ne_bytes)))
 }

@@ -76,6 +76,11 @@ impl Pins {
         }
     }
 
+    /// Where it is.
+    pub(super) fn folder(&self) -> &Path {
+        &self.path
+    }
+
     /// The path of a pin, for system calls: people know it as [`Self::shown`].
     pub(super) fn of(&self, name: &str) -> PathBuf {
         PathBuf::from(format!("/proc/self/fd/{}/{name}", self.folder.as_raw_fd()))

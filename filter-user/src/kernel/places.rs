@@ -44,25 +44,22 @@ pub enum Standing {
 
 impl std::fmt::Display for Standing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (interface, passed_over) = match self {
+        let passed_over = match self {
             Self::Attached(Attached { interface, mode, passed_over }) => {
                 write!(f, "{mode} on {interface}")?;
-                (interface, passed_over)
+                passed_over
             }
             Self::Absent { interface } => return write!(f, "{interface} is not there"),
             Self::Refused { interface, passed_over } => {
                 write!(f, "not on {interface}")?;
-                (interface, passed_over)
+                passed_over
             }
         };
-        debug_assert!(!interface.is_empty(), "an interface has a name");
-        match passed_over.as_slice() {
-            [] => Ok(()),
-            reasons => {
-                let reasons: Vec<_> = reasons.iter().map(ToString::to_string).collect();
-                write!(f, " ({})", reasons.join(", "))
-            }
+        if passed_over.is_empty() {
+            return Ok(());
         }
+        let reasons: Vec<_> = passed_over.iter().map(ToString::to_string).collect();
+        write!(f, " ({})", reasons.join(", "))
     }
 }
 

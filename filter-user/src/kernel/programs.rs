@@ -2,7 +2,8 @@
 //! was allowed to load them.
 
 use aya::Ebpf;
-use aya::programs::{Program, SchedClassifier, Xdp};
+use aya::programs::{Program, ProgramError, SchedClassifier, Xdp};
+use aya_obj::programs::XdpAttachType;
 
 use super::KernelError;
 use super::pin::Pins;
@@ -18,6 +19,8 @@ pub(super) const TC: &str = "relaygate_tc";
 pub(super) enum Programs {
     /// By this process.
     Loaded(Box<Ebpf>),
+    /// By another.
+    Pinned { xdp: Box<Xdp>, tc: Box<SchedClassifier> },
 }
 
 /// Has both verified. The maps that they name by their descriptors must still be in the object.
@@ -33,6 +36,16 @@ pub(super) fn verify(ebpf: &mut Ebpf) -> Result<(), KernelError> {
 }
 
 impl Programs {
+    /// Those that another process has pinned.
+    pub(super) fn pinned(pins: &Pins) -> Result<Self, KernelError> {
+        let fault =
+            |name: &'static str| move |error: ProgramError| KernelError::not_pinned(pins.shown(name), error);
+        Ok(Self::Pinned {
+            xdp: Box::new(Xdp::from_pin(pins.of(XDP), XdpAttachType::Interface).map_err(fault(XDP))?),
+            tc: Box::new(SchedClassifier::from_pin(pins.of(TC)).map_err(fault(TC))?),
+        })
+    }
+
     /// Pins both, in place of those that are pinned.
     pub(super) fn pin(&mut self, pins: &Pins) -> Result<(), KernelError> {
         let xdp = self.xdp_mut()?;
@@ -49,16 +62,7 @@ impl Programs {
                 let program = ebpf.program(XDP).ok_or(KernelError::Missing { name: XDP })?;
                 program.try_into().map_err(KernelError::verifier)
             }
-        }
-    }
-
-    /// The entry point at tc, to be asked about.
-    pub(super) fn tc(&self) -> Result<&SchedClassifier, KernelError> {
-        match self {
-            Self::Loaded(ebpf) => {
-                let program = ebpf.program(TC).ok_or(KernelError::Missing { name: TC })?;
-                program.try_into().map_err(KernelError::verifier)
-            }
+            Self::Pinned { xdp, .. } => Ok(xdp),
         }
     }
 
@@ -69,16 +73,29 @@ impl Programs {
                 let program = ebpf.program_mut(XDP).ok_or(KernelError::Missing { name: XDP })?;
                 program.try_into().map_err(KernelError::verifier)
             }
+            Self::Pinned { xdp, .. } => Ok(xdp),
         }
     }
 
-    /// The entry point at tc, to be attached.
+    /// The entry point at tc, to be asked about.
+    pub(super) fn tc(&self) -> Result<&SchedClassifier, KernelError> {
+        match self {
+            Self::Loaded(ebpf) => {
+                let program = ebpf.program(TC).ok_or(KernelError::Missing { name: TC })?;
+                program.try_into().map_err(KernelError::verifier)
+            }
+            Self::Pinned { tc, .. } => Ok(tc),
+        }
+    }
+
+    /// The same, to be attached.
     pub(super) fn tc_mut(&mut self) -> Result<&mut SchedClassifier, KernelError> {
         match self {
             Self::Loaded(ebpf) => {
                 let program = ebpf.program_mut(TC).ok_or(KernelError::Missing { name: TC })?;
                 program.try_into().map_err(KernelError::verifier)
             }
+            Self::Pinned { tc, .. } => Ok(tc),
         }
     }
 }

@@ -1,12 +1,13 @@
 //! Network namespaces without names: each lives in a thread, and is gone with it and what it started, however a test
 //! ends. Sockets made and processes started in the thread are in the namespace.
 
+use std::fs::File;
 use std::process::Command;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 
 use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, unshare};
+use nix::sched::{CloneFlags, setns, unshare};
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -58,6 +59,12 @@ impl Namespace {
         }))
         .unwrap();
         told.recv().expect("the job inside the namespace panicked")
+    }
+
+    /// Moves the calling thread inside, for good.
+    pub(crate) fn enter(&self) {
+        let namespace = File::open(format!("/proc/self/task/{}/ns/net", self.tid)).unwrap();
+        setns(namespace, CloneFlags::CLONE_NEWNET).unwrap();
     }
 
     /// Runs `ip` inside.

@@ -3,7 +3,6 @@
 
 use std::io::{ErrorKind, Read};
 use std::net::SocketAddr;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use filter_common::{BlockAction, PeerKey, PrefixLengths, Rate, Sanction};
@@ -18,6 +17,8 @@ use crate::dialogue::Dialogue;
 use super::site::{SERVER, Site, deliver, is_reset, offend};
 
 const BLOCK: Duration = Duration::from_secs(4);
+/// In mounts of the site's own.
+const PINS: &str = "/sys/fs/bpf/relaygate";
 
 /// The whole story of one offender; `attacker` and `bystander` are of one address family.
 fn the_story(site: &Site, attacker: &str, bystander: &str, in_kernel: bool) {
@@ -87,45 +88,74 @@ fn the_allowed(site: &Site) {
     deliver(&mut again);
 }
 
-/// What bpftool says of the counters' map: the sum over all CPUs of the counter at this index.
-fn bpftool_counter(site: &Site, index: usize) -> u64 {
-    site.edge.run(move || {
-        let output =
-            Command::new("bpftool").args(["-j", "map", "dump", "name", "COUNTERS"]).output().unwrap();
-        assert!(output.status.success(), "bpftool: {}", String::from_utf8_lossy(&output.stderr));
-        let dump: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-        let octets = |value: &serde_json::Value| -> u64 {
-            let octets = value.as_array().unwrap().iter();
-            octets.rev().fold(0, |number, octet| {
-                number << 8
-                    | u64::from_str_radix(octet.as_str().unwrap().trim_start_matches("0x"), 16).unwrap()
-            })
-        };
-        let entries = dump.as_array().unwrap();
-        let entry = entries.iter().find(|entry| octets(&entry["key"]) == index as u64).unwrap();
-        entry["values"].as_array().unwrap().iter().map(|of_cpu| octets(&of_cpu["value"])).sum()
-    })
-}
-
 #[test]
 fn in_the_kernel() {
     let site = Site::new();
-    let daemon = site.daemon(BLOCK, "--interface e0");
+    let daemon = site.daemon(BLOCK, &format!("--interface e0 --pin-directory {PINS}"));
     daemon.logged("sanctions are enforced in the kernel");
     the_story(&site, "192.0.2.66", "192.0.2.7", true);
     the_allowed(&site);
 
     // The counters of the metrics page and those that bpftool reads are the same.
-    let counter =
-        filter_common::Counter::ALL.iter().find(|counter| counter.name() == "dropped_blocked").unwrap();
+    let counter = filter_common::Counter::DroppedBlocked;
     let series = format!("relaygate_kernel_packets_total{{counter=\"{}\"}}", counter.name());
     eventually("agreement of page and bpftool", || {
         let page = metric(&site.metrics(), &series);
-        (page > 0.0 && page == bpftool_counter(&site, counter.index() as usize) as f64).then_some(())
+        (page > 0.0 && page == site.kernel_counter(&format!("{PINS}/COUNTERS"), counter) as f64).then_some(())
     });
     the_story(&site, "2001:db8:6::66", "2001:db8:7::7", true);
     let (status, log) = daemon.stop();
     assert!(status.success(), "{log}");
+}
+
+/// A program on e0 that protects the server.
+fn settings(hook: Hook) -> KernelSettings {
+    let limit_rate = Rate::new(6, Duration::from_secs(60), 1);
+    KernelSettings {
+        interfaces: vec!["e0".to_owned()],
+        hook,
+        ports: vec![SERVER.parse::<SocketAddr>().unwrap().port()],
+        addresses: Vec::new(),
+        allow: Vec::new(),
+        prefixes: PrefixLengths::default(),
+        limit_rate,
+        network_rate: limit_rate,
+        network_threshold: 0,
+        syn_limit: None,
+        syn_limit_peers: 64,
+        block_action: BlockAction::Drop,
+        reply_rate: limit_rate,
+        max_peers: 100,
+        max_authenticated: 100,
+        pins: None,
+        owner: None,
+        log_level: KernelLog::Off,
+    }
+}
+
+/// An XDP program that is not ours on the interface, as far as the daemon knows: one that protects no port, and so passes
+/// everything.
+fn foreign_program(site: &Site) -> Kernel {
+    site.edge.run(|| {
+        let settings = KernelSettings { ports: Vec::new(), ..settings(Hook::XdpNative) };
+        Kernel::start(&settings, LocalEnforcer::new(settings.limit_rate, 100)).unwrap()
+    })
+}
+
+#[test]
+fn in_the_kernel_behind_a_foreign_xdp_program() {
+    let site = Site::new();
+    let foreign = foreign_program(&site);
+    let daemon = site.daemon(BLOCK, "--interface e0");
+    let line = daemon.logged("sanctions are enforced in the kernel");
+    assert!(
+        line.contains("tc (TCX) on e0 (native XDP: another XDP program has it: `relaygate`, id "),
+        "{line}"
+    );
+    the_story(&site, "192.0.2.66", "192.0.2.7", true);
+    the_allowed(&site);
+    the_story(&site, "2001:db8:6::66", "2001:db8:7::7", true);
+    drop(foreign);
 }
 
 #[test]
@@ -214,27 +244,7 @@ fn an_authenticated_host_is_never_dropped() {
     let site = Site::new();
     let server: SocketAddr = SERVER.parse().unwrap();
     let (listener, kernel) = site.edge.run(move || {
-        const RATE: Rate = Rate::new(6, Duration::from_secs(60), 1);
-        let settings = KernelSettings {
-            interfaces: vec!["e0".to_owned()],
-            ports: vec![server.port()],
-            allow: Vec::new(),
-            prefixes: PrefixLengths::default(),
-            hook: Hook::Auto,
-            limit_rate: RATE,
-            addresses: Vec::new(),
-            network_rate: RATE,
-            network_threshold: 0,
-            syn_limit: None,
-            syn_limit_peers: 64,
-            block_action: BlockAction::Drop,
-            reply_rate: RATE,
-            max_peers: 100,
-            max_authenticated: 100,
-            pins: None,
-            owner: None,
-            log_level: KernelLog::Off,
-        };
+        let settings = settings(Hook::Auto);
         let kernel = Kernel::start(&settings, LocalEnforcer::new(settings.limit_rate, 100)).unwrap();
         (std::net::TcpListener::bind(server).unwrap(), kernel)
     });

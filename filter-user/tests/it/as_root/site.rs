@@ -2,7 +2,10 @@
 
 use std::io::{ErrorKind, Read};
 use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::process::Command;
 use std::time::Duration;
+
+use filter_common::Counter;
 
 use crate::daemon::Daemon;
 use crate::dialogue::Dialogue;
@@ -60,6 +63,28 @@ impl Site {
         self.edge.run(|| Daemon::metrics(METRICS.parse().unwrap()))
     }
 
+    /// What bpftool says of a counter in the map that is pinned there: the sum over all CPUs.
+    pub(super) fn kernel_counter(&self, map: &str, counter: Counter) -> u64 {
+        let map = map.to_owned();
+        self.edge.run(move || {
+            let output =
+                Command::new("bpftool").args(["-j", "map", "dump", "pinned", &map]).output().unwrap();
+            assert!(output.status.success(), "bpftool: {}", String::from_utf8_lossy(&output.stderr));
+            let dump: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+            let octets = |value: &serde_json::Value| -> u64 {
+                let octets = value.as_array().unwrap().iter();
+                octets.rev().fold(0, |number, octet| {
+                    number << 8
+                        | u64::from_str_radix(octet.as_str().unwrap().trim_start_matches("0x"), 16).unwrap()
+                })
+            };
+            let entries = dump.as_array().unwrap();
+            let entry =
+                entries.iter().find(|entry| octets(&entry["key"]) == u64::from(counter.index())).unwrap();
+            entry["values"].as_array().unwrap().iter().map(|of_cpu| octets(&of_cpu["value"])).sum()
+        })
+    }
+
     /// A connection from one of the outside addresses, if it comes about in time.
     pub(super) fn connect(&self, source: &str, within: Duration) -> std::io::Result<TcpStream> {
         let source: IpAddr = source.parse().unwrap();
@@ -79,7 +104,7 @@ impl Site {
 pub(super) fn connect(source: IpAddr, within: Duration) -> std::io::Result<TcpStream> {
     let to: SocketAddr = if source.is_ipv4() { SERVER } else { "[2001:db8::1]:25" }.parse().unwrap();
     let socket = socket2::Socket::new(socket2::Domain::for_address(to), socket2::Type::STREAM, None).unwrap();
-    socket.bind(&SocketAddr::new(source, 0).into()).unwrap();
+    socket.bind(&SocketAddr::new(source, 0).into())?;
     socket.connect_timeout(&to.into(), within)?;
     Ok(socket.into())
 }

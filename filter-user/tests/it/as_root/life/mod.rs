@@ -3,9 +3,14 @@
 
 mod interfaces;
 mod pins;
+mod privilege;
+mod restart;
+mod stamps;
 
 use std::process::{Command, Output};
 use std::time::Duration;
+
+use filter_common::Counter;
 
 use crate::as_root::site::{Site, offend};
 use crate::daemon::{Daemon, relaygate};
@@ -60,6 +65,11 @@ fn pins(site: &Site) -> Vec<String> {
         names.sort();
         names
     })
+}
+
+/// What a counter of the pinned map stands at, whether a daemon is there or not.
+fn counter(site: &Site, counter: Counter) -> u64 {
+    site.kernel_counter(&format!("{PINS}/COUNTERS"), counter)
 }
 
 /// Offends until it is blocked.
