@@ -68,7 +68,7 @@ const MAY_IMPORT: [(&str, &[&str]); 17] = [
 ];
 
 /// Crates that one part alone knows.
-const ONLY_IN: [(&str, &[&str]); 28] = [
+const ONLY_IN: [(&str, &[&str]); 29] = [
     ("argon2", &["filter-user/src/auth/"]),
     ("aya", &["filter-user/src/kernel/", "filter-common/src/pod.rs"]),
     ("aya_ebpf", &["filter-ebpf/src/"]),
@@ -86,6 +86,7 @@ const ONLY_IN: [(&str, &[&str]); 28] = [
     ("ldap3", &["filter-user/src/lookup/"]),
     ("metrics", &["filter-user/src/telemetry/"]),
     ("metrics_exporter_prometheus", &["filter-user/src/control/"]),
+    ("pcap_file", &["filter-user/src/cli/capture.rs"]),
     ("redis", &["filter-user/src/fleet/"]),
     ("rpassword", &["filter-user/src/cli/"]),
     ("rtnetlink", &["filter-user/src/kernel/"]),

@@ -4,12 +4,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use clap::{Arg, ArgAction, ArgMatches};
 use serde::Serialize;
+use tokio::sync::mpsc::Receiver;
 
+use super::captures;
 use super::exit_codes::UsageError;
 use super::explain::Rules;
 use super::peers::desk::PeersDesk;
@@ -17,10 +19,12 @@ use crate::config::kind::Kind as _;
 use crate::config::settings::CONTROL_SOCKET;
 use crate::config::{Config, Effective};
 use crate::control::{
-    Answers, Asker, BackendStatus, CertificateStatus, DirectoryStatus, Explanation, ListenerStatus,
-    PeersRequest, Query, SanctionsStatus, Status, Told,
+    Answers, Asker, BackendStatus, CapturedPacket, Capturing, CertificateStatus, DirectoryStatus,
+    Explanation, ListenerStatus, PeersRequest, Query, SanctionsStatus, Status, Told,
 };
+use crate::kernel::Captures;
 use crate::proxy::Shared;
+use crate::telemetry::field;
 
 /// `--json`
 pub(super) fn json_flag() -> Arg {
@@ -33,6 +37,15 @@ pub(super) fn shown<T: Serialize + ToString>(matches: &ArgMatches, answer: &T) -
         return serde_json::to_string_pretty(answer).context("cannot write JSON");
     }
     Ok(answer.to_string())
+}
+
+/// A time from a second to the longest.
+pub(super) fn duration(text: &str, longest: Duration) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if (Duration::from_secs(1)..=longest).contains(&time) {
+        return Ok(time);
+    }
+    Err(format!("a time is from 1s to {}", humantime::format_duration(longest)))
 }
 
 /// Whom to ask.
@@ -84,6 +97,8 @@ pub(super) struct Desk {
     pub(super) shared: Arc<Shared>,
     pub(super) started: Instant,
     pub(super) peers: Arc<PeersDesk>,
+    /// Where the kernel enforces.
+    pub(super) captures: Option<Captures>,
 }
 
 impl Answers for Desk {
@@ -124,6 +139,24 @@ impl Answers for Desk {
 
     fn peers(&self, request: PeersRequest, by: Asker) -> Told<'_> {
         Box::pin(Arc::clone(&self.peers).answer(request, by))
+    }
+
+    fn capture(&self, asked: &Capturing, by: Asker) -> Result<Receiver<CapturedPacket>, String> {
+        let Some(captures) = &self.captures else {
+            return Err(
+                "packets are captured where the kernel drops them, and here this process enforces alone"
+                    .to_owned(),
+            );
+        };
+        let peer = self.shared.judge.register.key(self.peers.one(&asked.peer)?);
+        let captured = captures.start(peer, asked.one_of).map_err(|busy| busy.to_string())?;
+        tracing::info!(
+            { field::PEER } = %peer,
+            { field::BY } = by.user,
+            { field::COUNT } = asked.count,
+            "dropped packets of a peer are captured"
+        );
+        Ok(captures::told(captured))
     }
 }
 

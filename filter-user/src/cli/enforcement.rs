@@ -6,7 +6,7 @@ use filter_common::{BlockAction, Rate, Timestamp};
 
 use crate::config::{self, Config, Hook};
 use crate::control::SanctionsStatus;
-use crate::kernel::{Kernel, KernelError, KernelSettings, MeasuringRuns, PinFault};
+use crate::kernel::{Captures, Kernel, KernelError, KernelSettings, MeasuringRuns, PinFault};
 use crate::peers::{Enforcer, LocalEnforcer};
 use crate::telemetry::{Metrics, field, metrics};
 
@@ -113,6 +113,14 @@ impl Enforcement {
                 tracing::error!({ field::ERROR } = %error, "interfaces that come and go are not followed any more");
             }
         })
+    }
+
+    /// Who captures what the kernel drops; once.
+    pub(super) fn captures(&mut self) -> Option<Captures> {
+        match self {
+            Self::Kernel { kernel, .. } => kernel.captures(),
+            Self::Process { .. } => None,
+        }
     }
 
     /// The task that reads what the kernel program tells; once.

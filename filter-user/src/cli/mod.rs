@@ -1,5 +1,7 @@
 //! The command line: puts everything together; nobody imports it.
 
+pub mod capture;
+mod captures;
 pub mod check;
 mod control;
 mod core_dumps;
@@ -44,6 +46,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Exi
         Some(("explain", matches)) => explain::run(matches),
         Some(("status", matches)) => status::run(matches),
         Some(("peers", matches)) => peers::run(matches),
+        Some(("capture", matches)) => capture::run(matches),
         Some(("demo", matches)) => demo::run_matches(matches),
         Some(("demo-part", matches)) => demo::run_part(matches),
         Some(("passwd", matches)) => passwd::run(matches),
@@ -81,6 +84,7 @@ pub fn command() -> Command {
         .subcommand(with_settings(explain::command()))
         .subcommand(with_settings(status::command()))
         .subcommand(peers::command())
+        .subcommand(with_settings(capture::command()))
         .subcommand(passwd::command())
         .subcommand(demo::command())
         .subcommand(demo::part_command())

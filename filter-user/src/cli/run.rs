@@ -83,7 +83,8 @@ struct Started {
 
 impl Started {
     fn serve(self, runtime: &Runtime, page: Option<MetricsPage>) -> anyhow::Result<ExitCode> {
-        let Self { config, settings, listening, addresses, policy_listeners, control, enforcement } = self;
+        let Self { config, settings, listening, addresses, policy_listeners, control, mut enforcement } =
+            self;
         let opened = || -> anyhow::Result<_> {
             let tls = ServerTls::load(&config.tls)?.map(Arc::new);
             let directories = open(&config, page, runtime.handle(), tls.as_deref())?;
@@ -98,7 +99,7 @@ impl Started {
         };
         let (shared, remembering) = opened().map_err(advised)?;
         let probe_interval = config.backend.probe_interval;
-        let sanctions = enforcement.status();
+        let (sanctions, captures) = (enforcement.status(), enforcement.captures());
         let house = House::new(&config, Arc::clone(&shared.judge), enforcement, remembering.clone());
         if let Some(socket) = control {
             let peers = PeersDesk::new(Arc::clone(&shared), config.auth.authenticated_for);
@@ -110,6 +111,7 @@ impl Started {
                 shared: Arc::clone(&shared),
                 started: Instant::now(),
                 peers: Arc::new(peers),
+                captures,
             };
             runtime.spawn(socket.serve(Arc::new(desk)));
         }

@@ -51,26 +51,48 @@ pub enum AskError {
 
 /// Asks once.
 pub fn ask(path: &Path, request: &Request) -> Result<Reply, AskError> {
-    let stream =
-        UnixStream::connect(path).map_err(|source| AskError::Nobody { path: path.to_owned(), source })?;
-    let line =
-        exchange(stream, request).map_err(|source| AskError::Unanswered { path: path.to_owned(), source })?;
-    match serde_json::from_str(&line) {
-        Ok(Reply::Error(said)) => Err(AskError::Refused { path: path.to_owned(), said }),
-        Ok(reply) => Ok(reply),
-        Err(source) => Err(AskError::Garbled { path: path.to_owned(), source }),
+    Asking::start(path, request, PATIENCE)?.answer()
+}
+
+/// A request that many answers may come to.
+#[derive(Debug)]
+pub struct Asking {
+    path: PathBuf,
+    answers: BufReader<UnixStream>,
+}
+
+impl Asking {
+    /// Asks; each answer may take so long.
+    pub fn start(path: &Path, request: &Request, patience: Duration) -> Result<Self, AskError> {
+        let stream =
+            UnixStream::connect(path).map_err(|source| AskError::Nobody { path: path.to_owned(), source })?;
+        let unanswered = |source| AskError::Unanswered { path: path.to_owned(), source };
+        say(&stream, request, patience).map_err(unanswered)?;
+        Ok(Self { path: path.to_owned(), answers: BufReader::new(stream) })
+    }
+
+    /// The next answer.
+    pub fn answer(&mut self) -> Result<Reply, AskError> {
+        let path = || self.path.clone();
+        let mut line = String::new();
+        let unanswered = |source| AskError::Unanswered { path: path(), source };
+        match self.answers.by_ref().take(LONGEST_REPLY).read_line(&mut line) {
+            Ok(0) => return Err(unanswered(io::ErrorKind::UnexpectedEof.into())),
+            Ok(_) => {}
+            Err(source) => return Err(unanswered(source)),
+        }
+        match serde_json::from_str(&line) {
+            Ok(Reply::Error(said)) => Err(AskError::Refused { path: path(), said }),
+            Ok(reply) => Ok(reply),
+            Err(source) => Err(AskError::Garbled { path: path(), source }),
+        }
     }
 }
 
-fn exchange(mut stream: UnixStream, request: &Request) -> io::Result<String> {
-    stream.set_read_timeout(Some(PATIENCE))?;
+fn say(mut stream: &UnixStream, request: &Request, patience: Duration) -> io::Result<()> {
+    stream.set_read_timeout(Some(patience))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut line = serde_json::to_vec(request).map_err(io::Error::other)?;
     line.push(b'\n');
-    stream.write_all(&line)?;
-    let mut answer = String::new();
-    if BufReader::new(stream.take(LONGEST_REPLY)).read_line(&mut answer)? == 0 {
-        return Err(io::ErrorKind::UnexpectedEof.into());
-    }
-    Ok(answer)
+    stream.write_all(&line)
 }

@@ -1,5 +1,6 @@
 //! Status and metrics of the running daemon, and the socket on which it is asked.
 
+mod capture;
 mod client;
 mod explanation;
 mod metrics_page;
@@ -10,7 +11,8 @@ mod request;
 mod socket;
 mod status;
 
-pub use client::{AskError, ask};
+pub use capture::{CaptureEnd, CapturedPacket, Capturing, LONGEST_CAPTURE, MOST_PACKETS};
+pub use client::{AskError, Asking, ask};
 pub use explanation::{ExplainedStep, Explanation};
 pub use metrics_page::{MetricsPage, MetricsPageError};
 pub use peer_entry::{AllowedEntry, Clocks, DroppedEntry, HandEntry, OrderEntry, PeerEntry, StrikeEntry};

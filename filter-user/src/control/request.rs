@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+use super::capture::{CaptureEnd, CapturedPacket, Capturing};
 use super::explanation::Explanation;
 use super::peers_reply::PeersReply;
 use super::peers_request::PeersRequest;
@@ -20,6 +21,8 @@ pub enum Request {
     Explain(Query),
     /// How peers stand, and what is ordered for them.
     Peers(PeersRequest),
+    /// Packets of a peer that the kernel drops. Many answers come: that it is begun, each packet, that it is over.
+    Capture(Capturing),
 }
 
 /// No more to be said.
@@ -58,6 +61,12 @@ pub enum Reply {
     Explained(Box<Explanation>),
     /// To [`Request::Peers`].
     Peers(PeersReply),
+    /// To [`Request::Capture`], once: packets are captured from now on.
+    Capturing(Nothing),
+    /// Then for each packet.
+    Captured(Box<CapturedPacket>),
+    /// And at the end.
+    CaptureOver(CaptureEnd),
     /// To what could not be understood, or not be done.
     Error(String),
 }
@@ -89,6 +98,8 @@ mod tests {
             r#"{"verb":"peers"}"#,
             r#"{"verb":"peers","do":"show"}"#,
             r#"{"verb":"peers","do":"show","peer":"192.0.2.7","colour":"red"}"#,
+            r#"{"verb":"capture","peer":"192.0.2.7"}"#,
+            r#"{"verb":"capture","peer":"192.0.2.7","count":1,"seconds":1,"one_of":-1}"#,
             "{}",
             "[]",
         ] {

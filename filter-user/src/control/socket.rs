@@ -16,8 +16,10 @@ use rustix::process::{geteuid, umask};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
+use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout;
 
+use super::capture::{self, CapturedPacket, Capturing};
 use super::peers_reply::PeersReply;
 use super::peers_request::PeersRequest;
 use super::request::{Nothing, Query, Reply, Request};
@@ -39,6 +41,8 @@ pub trait Answers: Send + Sync {
     fn explain(&self, query: Query) -> Pin<Box<dyn Future<Output = Explanation> + Send + '_>>;
     /// How peers stand, and what is ordered for them; or why not.
     fn peers(&self, request: PeersRequest, by: Asker) -> Told<'_>;
+    /// Packets that the kernel drops, until the receiver is dropped; or why none are captured.
+    fn capture(&self, asked: &Capturing, by: Asker) -> Result<Receiver<CapturedPacket>, String>;
 }
 
 /// An answer about peers, when it is there.
@@ -55,6 +59,14 @@ impl Asker {
     /// Whether it is who could change everything anyway.
     fn is_master(self) -> bool {
         self.user == 0 || self.user == geteuid().as_raw()
+    }
+
+    fn refused(self, what: &str) -> Reply {
+        Reply::Error(format!(
+            "user {} may look at peers, and has no say in {what}: root and relaygate's own user have, and with edit=group in \
+             control-socket its group",
+            self.user
+        ))
     }
 }
 
@@ -146,6 +158,7 @@ impl Drop for ControlSocket {
 /// Answers request after request.
 async fn converse(mut stream: UnixStream, answers: &dyn Answers, group_edits: bool) -> io::Result<()> {
     let by = Asker { user: stream.peer_cred()?.uid() };
+    let may_edit = group_edits || by.is_master();
     let mut received = Vec::new();
     loop {
         let line = match timeout(PATIENCE, next_line(&mut stream, &mut received)).await {
@@ -161,19 +174,29 @@ async fn converse(mut stream: UnixStream, answers: &dyn Answers, group_edits: bo
         let reply = match serde_json::from_slice::<Request>(&line) {
             Ok(Request::Status(Nothing {})) => Reply::Status(Box::new(answers.status())),
             Ok(Request::Explain(query)) => Reply::Explained(Box::new(answers.explain(query).await)),
-            Ok(Request::Peers(request)) if request.is_edit() && !group_edits && !by.is_master() => {
-                Reply::Error(format!(
-                    "user {} may look at peers and not change them; root and relaygate's own user may, and with edit=group \
-                     in control-socket its group",
-                    by.user
-                ))
-            }
+            Ok(Request::Peers(request)) if request.is_edit() && !may_edit => by.refused("peers"),
             Ok(Request::Peers(request)) => {
                 answers.peers(request, by).await.map_or_else(Reply::Error, Reply::Peers)
             }
+            Ok(Request::Capture(_)) if !may_edit => by.refused("what is captured"),
+            Ok(Request::Capture(asked)) => match captured(&asked, answers, by) {
+                Ok(captured) => {
+                    stream = capture::relay(stream, &asked, captured).await?;
+                    continue;
+                }
+                Err(fault) => Reply::Error(fault),
+            },
             Err(error) => Reply::Error(format!("no request: {error}")),
         };
         stream = say(stream, &reply).await?;
+    }
+}
+
+/// What is captured, where it may be.
+fn captured(asked: &Capturing, answers: &dyn Answers, by: Asker) -> Result<Receiver<CapturedPacket>, String> {
+    match asked.fault() {
+        Some(fault) => Err(fault),
+        None => answers.capture(asked, by),
     }
 }
 
@@ -194,7 +217,7 @@ async fn next_line(stream: &mut UnixStream, received: &mut Vec<u8>) -> io::Resul
     }
 }
 
-async fn say(mut stream: UnixStream, reply: &Reply) -> io::Result<UnixStream> {
+pub(super) async fn say(mut stream: UnixStream, reply: &Reply) -> io::Result<UnixStream> {
     let mut line = serde_json::to_vec(reply).map_err(io::Error::other)?;
     line.push(b'\n');
     timeout(PATIENCE, stream.write_all(&line)).await??;

@@ -152,10 +152,10 @@ pub(super) fn read_trace(ebpf: &mut Ebpf) -> Result<Reading, KernelError> {
     reason = "its successor is unsafe, for types whose descriptor may change or close meanwhile; a ring buffer owns \
               its map, and its descriptor stays open as long as it"
 )]
-fn readable<T: AsRawFd>(ring: T) -> Result<AsyncFd<T>, KernelError> {
+pub(super) fn readable<T: AsRawFd>(ring: T) -> Result<AsyncFd<T>, KernelError> {
     AsyncFd::with_interest(ring, Interest::READABLE).map_err(events_failed)
 }
 
-fn events_failed(source: std::io::Error) -> KernelError {
+pub(super) fn events_failed(source: std::io::Error) -> KernelError {
     KernelError::Events { source }
 }

@@ -10,6 +10,7 @@ mod allow;
 mod allowed;
 mod bpffs;
 mod captured;
+mod captures;
 mod control;
 mod counters;
 pub mod enforcer;
@@ -47,6 +48,7 @@ use crate::config::{Hook, KernelLog};
 use crate::peers::{Enforcer, LocalEnforcer};
 
 pub use captured::CapturedPackets;
+pub use captures::{Busy, Captures};
 pub use enforcer::KernelEnforcer;
 pub use error::KernelError;
 pub use events::FirstDrops;
@@ -112,7 +114,7 @@ pub struct KernelSettings {
 /// The program in the kernel. Dropped, it is detached from every interface, unless it is pinned.
 pub struct Kernel {
     places: Shared,
-    control: ControlPage,
+    control: Arc<ControlPage>,
     networks: Networks,
     captured: Option<CapturedPackets>,
     arrivals: HashMap<MapData, PeerKey, u64>,
@@ -178,7 +180,7 @@ impl Kernel {
         settings: &KernelSettings,
         local: LocalEnforcer,
     ) -> Result<impl FnOnce(Places) -> Self + use<>, KernelError> {
-        let control = ControlPage::new(&maps.take_array(maps::CONTROL)?)?;
+        let control = Arc::new(ControlPage::new(&maps.take_array(maps::CONTROL)?)?);
         let networks = Networks::new(maps.take("NETWORKS")?);
         let captured = CapturedPackets::new(maps.take("CAPTURED")?);
         let arrivals = maps.take("ARRIVALS")?;
@@ -315,6 +317,11 @@ impl Kernel {
     /// Captures one of so many dropped packets of a peer into `CAPTURED`; nothing where none is asked for.
     pub fn capture(&self, wanted: Option<(PeerKey, u64)>) {
         self.control.capture(wanted);
+    }
+
+    /// Who captures packets for others; nothing where the captured packets were taken before.
+    pub fn captures(&mut self) -> Option<Captures> {
+        self.captured.take().map(|packets| Captures::new(Arc::clone(&self.control), packets))
     }
 
     /// The captured packets; nothing where they were taken before.

@@ -213,6 +213,16 @@ fn a_peer_is_one_address_or_one_prefix_and_nothing_else() {
 }
 
 #[test]
+fn where_the_kernel_does_not_help_nothing_is_captured() {
+    let asked = Asked::start("");
+    let file = Path::new(&asked.socket).with_file_name("file.pcap");
+    let (code, _, errors) =
+        run(&["capture", "127.0.0.1", "-w", file.to_str().unwrap(), "--control-socket", &asked.socket]);
+    assert!(code == Some(1) && errors.contains("this process enforces"), "{errors}");
+    assert!(!file.exists());
+}
+
+#[test]
 fn requests_that_are_no_requests_hurt_nobody() {
     let asked = Asked::start("");
     let mut connection = connect(Path::new(&asked.socket));

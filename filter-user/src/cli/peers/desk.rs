@@ -50,6 +50,24 @@ impl PeersDesk {
         });
         done.await.map_err(|error| format!("it was not done: {error}"))?
     }
+
+    /// An address of the one peer that a text names.
+    pub(in crate::cli) fn one(&self, text: &str) -> Result<IpAddr, String> {
+        let network = network(text)?;
+        let register = &self.shared.judge.register;
+        let peer = register.network(register.key(network.addr()));
+        if network.prefix_len() == network.max_prefix_len() || network == peer {
+            return Ok(network.addr());
+        }
+        Err(match peer.contains(&network) {
+            true => format!("{network} is a part of the peer {peer}: name that, or one of its addresses"),
+            false => format!(
+                "{network} is a network of many peers, and this is done to one at a time (one is a /{} here): name one; \
+                 who is to be kept out as a network belongs into a firewall, or network-threshold limits it by itself",
+                peer.prefix_len()
+            ),
+        })
+    }
 }
 
 /// One request.
@@ -179,22 +197,8 @@ impl Visit<'_> {
         ))
     }
 
-    /// An address of the one peer that a text names.
     fn one(&self, text: &str) -> Result<IpAddr, String> {
-        let network = network(text)?;
-        let register = &self.desk.shared.judge.register;
-        let peer = register.network(register.key(network.addr()));
-        if network.prefix_len() == network.max_prefix_len() || network == peer {
-            return Ok(network.addr());
-        }
-        Err(match peer.contains(&network) {
-            true => format!("{network} is a part of the peer {peer}: name that, or one of its addresses"),
-            false => format!(
-                "{network} is a network of many peers, and this is done to one at a time (one is a /{} here): name one; \
-                 who is to be kept out as a network belongs into a firewall, or network-threshold limits it by itself",
-                peer.prefix_len()
-            ),
-        })
+        self.desk.one(text)
     }
 
     fn until(&self, ordered: &Ordered) -> Timestamp {

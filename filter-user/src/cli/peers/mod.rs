@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
-use super::control;
+use super::control::{self, duration};
 use super::with_settings;
 use crate::control::{
     Freed, Listing, Named, Nothing, Ordered, PeersPage, PeersReply, PeersRequest, Reply, Request,
@@ -37,8 +37,13 @@ pub fn command() -> Command {
             .required(true)
             .help("A network or an address, such as 192.0.2.0/24")
     };
-    let time =
-        |help: &'static str| Arg::new("for").long("for").value_name("TIME").value_parser(duration).help(help);
+    let time = |help: &'static str| {
+        Arg::new("for")
+            .long("for")
+            .value_name("TIME")
+            .value_parser(|text: &str| duration(text, LONGEST))
+            .help(help)
+    };
     let reason = || Arg::new("reason").long("reason").value_name("TEXT").help("Why; it is shown and logged");
     let ordered = "For how long, such as 10m or 7d; without it until it is taken back";
     let verb = |name: &'static str, about: &'static str, own: Vec<Arg>| {
@@ -118,14 +123,6 @@ fn list_arguments() -> Vec<Arg> {
         flag("allowed", "The networks that are allowed by hand, in place of peers")
             .conflicts_with_all(["sanction", "network", "after"]),
     ]
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
-    if (Duration::from_secs(1)..=LONGEST).contains(&time) {
-        return Ok(time);
-    }
-    Err("from 1s to 10years, or leave it out for good".to_owned())
 }
 
 /// Asks, and prints what is said.

@@ -2,6 +2,7 @@
 
 mod backend_tls;
 mod balancer;
+mod capture;
 mod control;
 mod decisions;
 mod delegation;

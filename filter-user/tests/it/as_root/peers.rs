@@ -10,31 +10,31 @@ use crate::control::run;
 use crate::daemon::Daemon;
 use crate::dialogue::Dialogue;
 
-const ATTACKER: &str = "192.0.2.66";
-const BYSTANDER: &str = "192.0.2.7";
+pub(super) const ATTACKER: &str = "192.0.2.66";
+pub(super) const BYSTANDER: &str = "192.0.2.7";
 /// In a peer of its own.
 const IPV6: &str = "2001:db8:6::66";
 
 /// The site, its daemon, and how that is asked.
-struct Asked {
-    site: Site,
+pub(super) struct Asked {
+    pub(super) site: Site,
     daemon: Daemon,
-    socket: String,
-    _folder: tempfile::TempDir,
+    pub(super) socket: String,
+    pub(super) folder: tempfile::TempDir,
 }
 
 impl Asked {
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         let site = Site::new();
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("control").to_str().unwrap().to_owned();
         let flags = format!("--interface e0 --control-socket {socket}");
         let daemon = site.daemon(Duration::from_secs(60), &flags);
         daemon.logged("sanctions are enforced in the kernel");
-        Self { site, daemon, socket, _folder: folder }
+        Self { site, daemon, socket, folder }
     }
 
-    fn peers(&self, words: &[&str]) -> String {
+    pub(super) fn peers(&self, words: &[&str]) -> String {
         let (code, said, errors) = run(&[&["peers"], words, &["--control-socket", &self.socket]].concat());
         assert_eq!(code, Some(0), "{words:?}: {errors}");
         said
@@ -44,7 +44,7 @@ impl Asked {
         serde_json::from_str(&self.peers(&["show", peer, "--json"])).unwrap()
     }
 
-    fn reaches(&self, source: &str) -> bool {
+    pub(super) fn reaches(&self, source: &str) -> bool {
         let stream = self.site.connect(source, Duration::from_millis(300));
         stream.is_ok_and(|stream: TcpStream| Dialogue::over(stream).reply().starts_with("220 "))
     }
