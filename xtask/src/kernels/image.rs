@@ -1,5 +1,5 @@
-//! Makes what the machine starts with: a shell, the tests with their libraries, `ip`, and the modules that the tests
-//! need; all in memory, there is no disk.
+//! Makes what the machine starts with: a shell, the tests and the daemon, the programs that tests call, their libraries,
+//! and modules of the kernel; all in memory, there is no disk.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -21,7 +21,7 @@ const MODULES: [&str; 4] = ["veth", "8021q", "sch_ingress", "cls_bpf"];
 
 /// The first process. `depmod` is for the few modules that were brought.
 const INIT: &str = r"#!/bin/busybox sh
-export PATH=/sbin:/bin RUST_BACKTRACE=0
+export PATH=/sbin:/usr/sbin:/bin RUST_BACKTRACE=0
 /bin/busybox --install -s /bin
 mount -t proc proc /proc
 mount -t sysfs sys /sys
@@ -38,7 +38,8 @@ poweroff -f
 
 /// Where things are in Debian.
 const BUSYBOX: &str = "/bin/busybox";
-const IP: &str = "/sbin/ip";
+/// What the tests call.
+const CALLED: [&str; 2] = ["/sbin/ip", "/usr/sbin/bpftool"];
 const STRIP: &str = "llvm-strip-22";
 
 /// Makes the image at `to`.
@@ -51,11 +52,21 @@ pub(super) fn make(to: &Path, kernel: &Kernel, programs: &Programs) -> Result<()
     }
     ensure!(Path::new(BUSYBOX).exists(), "no {BUSYBOX}: `cargo xtask doctor --install` installs it");
     copy(Path::new(BUSYBOX), &root.join("bin/busybox"))?;
-    copy(Path::new(IP), &root.join("sbin/ip"))?;
-    let mut strip = Command::new(STRIP);
-    process::run(strip.arg("-o").arg(root.join("tests")).arg(&programs.tests))?;
-    for library in libraries(&[&programs.tests, Path::new(IP)])? {
-        copy(&library, &root.join(library.strip_prefix("/").unwrap_or(&library)))?;
+    let within = |path: &Path| root.join(path.strip_prefix("/").unwrap_or(path));
+    for (program, to) in
+        [(&programs.tests, root.join("tests")), (&programs.relaygate, within(&programs.relaygate))]
+    {
+        if let Some(folder) = to.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        process::run(Command::new(STRIP).arg("-o").arg(to).arg(program))?;
+    }
+    for program in CALLED {
+        copy(Path::new(program), &within(Path::new(program)))?;
+    }
+    let linked = [&programs.tests, &programs.relaygate].map(PathBuf::as_path).into_iter();
+    for library in libraries(linked.chain(CALLED.map(Path::new)))? {
+        copy(&library, &within(&library))?;
     }
     modules(kernel, &root)?;
     let init = root.join("init");
@@ -68,7 +79,7 @@ pub(super) fn make(to: &Path, kernel: &Kernel, programs: &Programs) -> Result<()
 fn script() -> String {
     let left_out: Vec<_> = TOO_LONG.iter().map(|name| format!(" --skip {name}")).collect();
     INIT.replace("MODULES", &MODULES.join(" "))
-        .replace("TESTS", &format!("{TESTS}{}", left_out.concat()))
+        .replace("TESTS", &format!("{}{}", TESTS.join(" "), left_out.concat()))
         .replace("ENDING", END)
 }
 
@@ -82,7 +93,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// The libraries that programs are linked with, and what loads them.
-fn libraries(programs: &[&Path]) -> Result<BTreeSet<PathBuf>> {
+fn libraries<'a>(programs: impl Iterator<Item = &'a Path>) -> Result<BTreeSet<PathBuf>> {
     let said = process::output(Command::new("ldd").args(programs))?;
     let words = said.lines().filter(|line| !line.ends_with(':')).flat_map(str::split_whitespace);
     Ok(words.filter(|word| word.starts_with('/')).map(PathBuf::from).collect())

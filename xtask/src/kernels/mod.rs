@@ -22,8 +22,9 @@ use crate::tree;
 /// that there is a package of, and the newest that Debian 12 offers. The one that runs here is tried by the tests.
 const KERNELS: [&str; 2] = ["linux-image-cloud-amd64", "linux-image-6.12-cloud-amd64"];
 
-/// The tests that run there. They need nothing but the kernel, `ip` and what is compiled in.
-const TESTS: &str = "packets::as_root::";
+/// The tests that run there: packets, and the hooks where they can come in. They need nothing but the kernel, the daemon,
+/// what is compiled in, and the programs that `image` brings.
+const TESTS: [&str; 1] = ["packets::as_root::"];
 
 /// Those of them that measure this machine, or only repeat much of what others do once: emulated, they take minutes.
 const TOO_LONG: [&str; 2] = ["a_packet_costs_nanoseconds", "agree_on_mangled_packets"];
@@ -75,6 +76,8 @@ fn one(name: &str, programs: &Programs, folder: &Path) -> Result<String> {
 struct Programs {
     /// The integration tests.
     tests: PathBuf,
+    /// The daemon, which they look for where it was built.
+    relaygate: PathBuf,
 }
 
 impl Programs {
@@ -82,17 +85,19 @@ impl Programs {
     fn build() -> Result<Self> {
         let mut build = cargo(&["test", "--quiet", "--no-run", "--workspace", "--message-format", "json"]);
         let built = process::output(&mut build)?;
-        let tests = built.lines().find_map(integration_tests).context("cargo built no test `it`")?;
-        Ok(Self { tests })
+        let find = |kind, name| built.lines().find_map(|line| executable(line, kind, name));
+        let tests = find("test", "it").context("cargo built no test `it`")?;
+        let relaygate = find("bin", "relaygate").context("cargo built no `relaygate`")?;
+        Ok(Self { tests, relaygate })
     }
 }
 
-/// The program, if this is what cargo says of the integration tests.
-fn integration_tests(artifact: &str) -> Option<PathBuf> {
-    if !artifact.contains(r#""kind":["test"]"#) || !artifact.contains(r#""name":"it""#) {
-        return None;
-    }
-    let (_, path) = artifact.split_once(r#""executable":""#)?;
+/// The program, if this is what cargo says of it. A program's own unit tests are another, built for testing.
+fn executable(artifact: &str, kind: &str, name: &str) -> Option<PathBuf> {
+    let is_it = artifact.contains(&format!(r#""kind":["{kind}"]"#))
+        && artifact.contains(&format!(r#""name":"{name}""#))
+        && artifact.contains(r#""test":true},"features""#) == (kind == "test");
+    let (_, path) = artifact.split_once(r#""executable":""#).filter(|_| is_it)?;
     let (path, _) = path.split_once('"')?;
     Some(path.into())
 }
@@ -145,10 +150,22 @@ mod tests {
     }
 
     #[test]
-    fn the_tests_are_found_in_what_cargo_says() {
-        let artifact = r#"{"reason":"compiler-artifact","target":{"kind":["test"],"name":"it"},"executable":"/x/it-1","fresh":true}"#;
-        assert_eq!(integration_tests(artifact), Some("/x/it-1".into()));
-        assert_eq!(integration_tests(&artifact.replace(r#""it""#, r#""allocations""#)), None);
-        assert_eq!(integration_tests(&artifact.replace(r#""/x/it-1""#, "null")), None);
+    fn programs_are_found_in_what_cargo_says() {
+        let artifact = |kind: &str, name: &str, test: bool, path: &str| {
+            format!(
+                r#"{{"reason":"compiler-artifact","target":{{"kind":["{kind}"],"name":"{name}","test":true}},"profile":{{"opt_level":"0","test":{test}}},"features":[],"executable":{path}}}"#
+            )
+        };
+        let rows = [
+            (artifact("test", "it", true, r#""/x/it-1""#), Some("/x/it-1")),
+            (artifact("bin", "relaygate", false, r#""/x/relaygate""#), Some("/x/relaygate")),
+            (artifact("bin", "relaygate", true, r#""/x/relaygate-1""#), None),
+            (artifact("test", "allocations", true, r#""/x/allocations-1""#), None),
+            (artifact("test", "it", true, "null"), None),
+        ];
+        for (said, wanted) in rows {
+            let found = executable(&said, "test", "it").or_else(|| executable(&said, "bin", "relaygate"));
+            assert_eq!(found, wanted.map(PathBuf::from), "{said}");
+        }
     }
 }
