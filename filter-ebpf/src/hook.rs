@@ -15,7 +15,28 @@ pub trait Hook: Frame {
     /// # Safety
     ///
     /// `room` must be valid for writes.
-    unsafe fn copy(&self, room: *mut [u8; CAPTURED_OCTETS]) -> u32;
+    #[inline(always)]
+    unsafe fn copy(&self, room: *mut [u8; CAPTURED_OCTETS]) -> u32 {
+        const CHUNK: usize = 8;
+        let room: *mut u8 = room.cast();
+        let mut kept = 0;
+        // Chunks, then single octets, at places that the verifier knows as numbers: bounded by the packet's length instead,
+        // it would have to follow that, which Linux 6.1 cannot.
+        while kept < CAPTURED_OCTETS {
+            let Some(chunk) = self.bytes::<CHUNK>(kept) else { break };
+            // SAFETY: within the room, a multiple of a chunk, which is valid as the caller promises.
+            unsafe { room.add(kept).cast::<[u8; CHUNK]>().write(chunk) };
+            kept += CHUNK;
+        }
+        // Of nothing, the verifier would not see that an octet lies behind it; and no such packet was ever judged.
+        while kept > 0 && kept < CAPTURED_OCTETS {
+            let Some([octet]) = self.bytes(kept) else { break };
+            // SAFETY: as above.
+            unsafe { room.add(kept).write(octet) };
+            kept += 1;
+        }
+        kept as u32
+    }
 
     /// Puts an answer in the frame's place, its IP header at `network`: whether that could be done. The frame is spoilt
     /// where not.

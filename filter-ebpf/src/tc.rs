@@ -1,11 +1,9 @@
 //! The packet that tc hands over: reads, and an answer in its place. Interprets nothing.
 
-use aya_ebpf::EbpfContext;
 use aya_ebpf::bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC};
-use aya_ebpf::helpers::{bpf_redirect, bpf_skb_change_tail, bpf_skb_load_bytes};
+use aya_ebpf::helpers::{bpf_redirect, bpf_skb_change_tail};
 use aya_ebpf::programs::TcContext;
 use filter_common::Verdict;
-use filter_common::captured::CAPTURED_OCTETS;
 use filter_common::packet::Frame;
 use filter_common::reply::{CHECKSUM, Headers};
 
@@ -91,18 +89,6 @@ impl Hook for TcFrame {
     #[inline(always)]
     fn length(&self) -> u32 {
         self.0.len()
-    }
-
-    #[inline(always)]
-    unsafe fn copy(&self, room: *mut [u8; CAPTURED_OCTETS]) -> u32 {
-        let kept = self.length();
-        let kept = if kept < CAPTURED_OCTETS as u32 { kept } else { CAPTURED_OCTETS as u32 };
-        if kept == 0 {
-            return 0;
-        }
-        // SAFETY: the context that this run was given, and room for as many octets, as the caller promises.
-        let copied = unsafe { bpf_skb_load_bytes(self.0.as_ptr(), 0, room.cast(), kept) };
-        if copied == 0 { kept } else { 0 }
     }
 
     #[inline(always)]

@@ -2,7 +2,6 @@
 
 use aya_ebpf::{bindings::xdp_action, helpers::bpf_xdp_adjust_tail, programs::XdpContext};
 use filter_common::Verdict;
-use filter_common::captured::CAPTURED_OCTETS;
 use filter_common::packet::Frame;
 use filter_common::reply::Headers;
 
@@ -74,28 +73,6 @@ impl Hook for XdpFrame {
     #[inline(always)]
     fn length(&self) -> u32 {
         (self.0.data_end() - self.0.data()) as u32
-    }
-
-    #[inline(always)]
-    unsafe fn copy(&self, room: *mut [u8; CAPTURED_OCTETS]) -> u32 {
-        const CHUNK: usize = 8;
-        let room: *mut u8 = room.cast();
-        let length = self.length() as usize;
-        let kept = if length < CAPTURED_OCTETS { length } else { CAPTURED_OCTETS };
-        let Some(last) = kept.checked_sub(CHUNK) else { return 0 };
-        let mut at = 0;
-        while at < CAPTURED_OCTETS {
-            // The last chunk overlaps the one before it, so that no octet is copied alone.
-            let from = if at < last { at } else { last };
-            let Some(chunk) = self.bytes::<CHUNK>(from) else { return 0 };
-            // SAFETY: within the room, which is as long as `last` and a chunk at least, and valid as the caller promises.
-            unsafe { room.add(from).cast::<[u8; CHUNK]>().write(chunk) };
-            if from == last {
-                break;
-            }
-            at += CHUNK;
-        }
-        kept as u32
     }
 
     #[inline(always)]
