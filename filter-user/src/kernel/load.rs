@@ -15,7 +15,7 @@ use super::{KernelError, KernelSettings, programs};
 use crate::peers::MAX_ALLOWANCES;
 
 /// The program, as `cargo xtask ebpf` built it.
-static OBJECT: &[u8] = aya::include_bytes_aligned!("../../../filter-ebpf/object/relaygate.bpf.o");
+pub(super) static OBJECT: &[u8] = aya::include_bytes_aligned!("../../../filter-ebpf/object/relaygate.bpf.o");
 
 /// Loads the object, has the program verified, and fills what does not change. Maps that are adopted are taken by their
 /// pins; what is in them stays.

@@ -25,7 +25,10 @@ mod interface;
 mod link;
 mod load;
 mod maps;
+pub mod needs;
 mod networks;
+#[cfg(test)]
+mod object;
 mod pin;
 mod pin_fault;
 mod places;
