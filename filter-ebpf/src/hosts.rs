@@ -6,6 +6,7 @@ use filter_common::table::{Bucket, Found, Kind, Meter, State, Words, find};
 use filter_common::{Address, PeerKey, Timestamp};
 
 use crate::atomic::{self, Word};
+use crate::generation::Generation;
 use crate::maps::load_time;
 use crate::{arrivals, limiter, maps};
 
@@ -106,7 +107,7 @@ impl InMap {
 
 #[inline(always)]
 fn find_in(generation: u32, bucket: u32, key: [u64; 2], tag: u16) -> Option<(Entry, State)> {
-    let bucket = InMap(maps::HOSTS.get_value_ptr_mut(generation, &bucket)?);
+    let bucket = InMap(Generation::bucket(generation, &bucket)?.as_ptr());
     let Found { meter, state } = find(&bucket, key, tag)?;
     let is_blocked = matches!(state.kind(), Some(Kind::Blocked));
     Some((Entry { meter: bucket.at(meter), is_blocked }, state))

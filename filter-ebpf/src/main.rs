@@ -14,6 +14,7 @@ mod arrivals;
 mod atomic;
 mod count;
 mod decide;
+mod generation;
 mod hook;
 mod hosts;
 mod limiter;

@@ -1,18 +1,19 @@
 //! Every map and every load-time constant, and the plainest of access to them. Only userspace inserts and removes, save
 //! for [`ARRIVALS`]; this program moves meters, limiters and its own counters in place.
 
-use aya_ebpf::bindings::{BPF_F_INNER_MAP, BPF_F_MMAPABLE, BPF_F_NO_PREALLOC};
+use aya_ebpf::bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC};
 use aya_ebpf::btf_maps::{Array, ArrayOfMaps, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf};
 use aya_ebpf::helpers::bpf_map_lookup_elem;
 use aya_ebpf::macros::btf_map;
 use filter_common::captured::Captured;
 use filter_common::schema::{PORT_WORDS, PORTS_PER_WORD, Stamped};
-use filter_common::table::{Bucket, GENERATIONS, SMALLEST};
+use filter_common::table::GENERATIONS;
 use filter_common::{
     Address, BlockAction, Control, Counter, Event, Head, LoadTime, NetworkEntry, PeerKey, PrefixLengths,
 };
 
 use crate::atomic::Word;
+use crate::generation::Generation;
 
 /// Userspace sets the size of a map when it loads the program.
 const SET_BY_USERSPACE: usize = 1024;
@@ -22,9 +23,6 @@ const MAPPED: usize = BPF_F_MMAPABLE as usize;
 
 /// Memory is taken as entries come.
 const AS_THEY_COME: usize = BPF_F_NO_PREALLOC as usize;
-
-/// One generation of the table of hosts. Its size is its own: `BPF_F_INNER_MAP` lets a larger one take its place.
-type Generation = Array<Bucket, { 1 << SMALLEST }, { MAPPED | BPF_F_INNER_MAP as usize }>;
 
 /// The table of hosts: in element n a generation of 2^n buckets.
 #[btf_map]
