@@ -2,7 +2,7 @@
 
 use aya_ebpf::helpers::bpf_ktime_get_coarse_ns;
 use filter_common::judge::Hosts;
-use filter_common::table::{Bucket, Found, Kind, Meter, State, Words, find};
+use filter_common::table::{Bucket, Found, Kind, Meter, SLOT_WORDS, SLOTS, State, Words, find};
 use filter_common::{Address, PeerKey, Timestamp};
 
 use crate::atomic::{self, Word};
@@ -93,6 +93,17 @@ impl Words for InMap {
         if load_time!(fences) != 0 {
             atomic::barrier();
         }
+    }
+
+    #[inline(always)]
+    fn slot(&self, mut first: usize) -> usize {
+        const { assert!(SLOT_WORDS == 4 && SLOTS == 2) };
+        // The compiler knows this already and so would leave a mask out; Linux 6.1's verifier does not.
+        // SAFETY: an instruction that changes this one number.
+        unsafe {
+            core::arch::asm!("{0} &= 4", inout(reg) first, options(pure, nomem, nostack));
+        }
+        first
     }
 }
 
