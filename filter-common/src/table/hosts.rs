@@ -143,6 +143,12 @@ impl<M: Memory> Table<M> {
         self.counts.iter().sum()
     }
 
+    /// How many slots there are.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        SLOTS << self.generation
+    }
+
     /// Whether nobody is held.
     #[must_use]
     pub fn is_empty(&self) -> bool {

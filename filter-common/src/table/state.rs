@@ -58,6 +58,18 @@ pub struct Standing {
     pub overlaps_allow: bool,
 }
 
+impl Standing {
+    /// The same, rounded as the table keeps it.
+    #[must_use]
+    pub const fn as_kept(self) -> Self {
+        match State(0).with(self).standing() {
+            Some(kept) => kept,
+            // No kind is the empty one.
+            None => self,
+        }
+    }
+}
+
 /// The word.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(transparent)]
@@ -134,10 +146,10 @@ impl State {
 }
 
 /// How the writer makes one word from another.
-#[cfg(any(test, feature = "user"))]
 impl State {
     /// The state of a host that moves into the slot whose state this is.
     #[must_use]
+    #[cfg(any(test, feature = "user"))]
     pub(crate) const fn next_stay(self, tag: u16, standing: Standing) -> Self {
         let version = self.0.wrapping_add(1 << VERSION) & VERSION_MASK;
         Self(version | (tag as u64) << TAG & TAG_MASK).with(standing)
@@ -156,6 +168,7 @@ impl State {
 
     /// The slot empty; it remembers its version alone.
     #[must_use]
+    #[cfg(any(test, feature = "user"))]
     pub(crate) const fn cleared(self) -> Self {
         Self(self.0 & VERSION_MASK)
     }
@@ -186,6 +199,7 @@ mod tests {
             } else {
                 prop_assert!(kept.until.0 <= until && until - kept.until.0 < 1 << UNTIL_UNIT);
             }
+            prop_assert_eq!(standing.as_kept(), kept);
             prop_assert!(state.has_tag(tag) && !state.has_tag(tag ^ 1));
             prop_assert!(!state.is_same_stay(before), "another version");
             let other = Standing { kind: Kind::Blocked, until: Timestamp(0), overlaps_allow: false };
