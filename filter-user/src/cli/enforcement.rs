@@ -2,23 +2,31 @@
 
 use std::sync::Arc;
 
+use filter_common::table::Kind;
 use filter_common::{BlockAction, Rate, Timestamp};
 
 use crate::config::{self, Config, Hook};
 use crate::control::SanctionsStatus;
-use crate::kernel::{Captures, Kernel, KernelError, KernelSettings, MeasuringRuns, PinFault};
+use crate::kernel::{
+    Captures, Growing, HostFigures, Kernel, KernelError, KernelSettings, KindFigures, MeasuringRuns, PinFault,
+};
 use crate::peers::{Enforcer, LocalEnforcer};
-use crate::telemetry::{Metrics, field, metrics};
+use crate::telemetry::label::{HostKind, HostState};
+use crate::telemetry::{KernelTableMetrics, Metrics, field, metrics};
 
 /// The homes that sanctions may have, as logs and status name them.
 const KERNEL: &str = "kernel";
 const PROCESS: &str = "process";
+
+/// This program, even where its file was replaced meanwhile.
+const OWN_PROGRAM: &str = "/proc/self/exe";
 
 /// Where sanctions are enforced.
 pub(super) enum Enforcement {
     /// In the kernel, and here for what does not come through it.
     Kernel {
         kernel: Box<Kernel>,
+        table: Box<KernelTableMetrics>,
         /// Lets the kernel count runs while somebody reads the metrics.
         _measuring: Option<MeasuringRuns>,
     },
@@ -55,7 +63,8 @@ impl Enforcement {
         match start_or_open(config, &kernel_settings(config, ports, owner)) {
             Ok(kernel) => {
                 let measuring = config.metrics_listen.and_then(|_| kernel.measure_runs().ok());
-                Ok(Self::Kernel { kernel: Box::new(kernel), _measuring: measuring })
+                let table = Box::new(KernelTableMetrics::new());
+                Ok(Self::Kernel { kernel: Box::new(kernel), table, _measuring: measuring })
             }
             Err(error @ KernelError::Pins(PinFault::InUse { .. })) => Err(error),
             Err(error) => {
@@ -136,9 +145,11 @@ impl Enforcement {
 
     /// Sweeps what is over, and sets the kernel's metrics.
     pub(super) fn keep_house(&self, counted: &Metrics, now: Timestamp) {
-        let Self::Kernel { kernel, .. } = self else { return };
+        let Self::Kernel { kernel, table, .. } = self else { return };
         kernel.sweep(now);
-        counted.kernel_not_held.absolute(kernel.kernel_enforcer().not_in_kernel());
+        let figures = kernel.kernel_enforcer().figures();
+        counted.kernel_not_held.absolute(figures.not_held);
+        tell(table, &figures);
         if let Ok(counters) = kernel.counters() {
             for (counter, value) in counters {
                 metrics::kernel_packets(counter.name()).absolute(value);
@@ -149,6 +160,25 @@ impl Enforcement {
             counted.kernel_run_nanoseconds.absolute(u64::try_from(stats.time.as_nanos()).unwrap_or(u64::MAX));
         }
     }
+}
+
+/// Sets the metrics of the kernel's table of hosts.
+fn tell(table: &KernelTableMetrics, figures: &HostFigures) {
+    for KindFigures { kind, wanted, installed } in figures.kinds {
+        let kind = match kind {
+            Kind::Limited => HostKind::Limited,
+            Kind::Blocked => HostKind::Blocked,
+            Kind::Authenticated => HostKind::Authenticated,
+        };
+        table.hosts(HostState::Wanted, kind).set(wanted as f64);
+        table.hosts(HostState::Installed, kind).set(installed as f64);
+    }
+    table.in_table.set(figures.kinds.iter().map(|of_kind| of_kind.installed).sum::<usize>() as f64);
+    table.capacity.set(figures.capacity as f64);
+    table.networks.set(figures.limited_networks as f64);
+    table.differences.set(figures.differences as f64);
+    table.repaired.absolute(figures.repaired);
+    table.evicted.absolute(figures.evicted);
 }
 
 /// Loads the program; where that is not permitted, works on what `relaygate load` has pinned.
@@ -185,6 +215,8 @@ pub(super) fn kernel_settings(config: &Config, ports: &[u16], owner: Option<(u32
         reply_rate: config.kernel.reply_rate,
         max_peers: config.max_peers,
         max_authenticated: config.kernel.max_authenticated,
+        authenticated_max: config.kernel.authenticated_max,
+        growing: Growing::Beside { program: OWN_PROGRAM.into(), user: config.kernel.user.clone() },
         pins: config.kernel.pins.clone(),
         owner,
         log_level: config.kernel.log,

@@ -87,6 +87,8 @@ impl House {
         remembering: Option<Remembering>,
     ) -> Self {
         let delegation = Arc::new(Delegation::new(config, Arc::clone(&judge)));
+        // What an earlier process has left in the kernel, and nobody remembers otherwise.
+        judge.register.inherit(boot_now());
         Self { judge, enforcement, remembering, delegation, metrics: Metrics::new() }
     }
 

@@ -11,7 +11,7 @@ use super::descriptors;
 use super::enforcement::{behind_the_kernel, kernel_settings};
 use super::exit_codes::UsageError;
 use crate::config::{Config, Hook};
-use crate::kernel::Kernel;
+use crate::kernel::{Growing, Kernel};
 use crate::privilege::Identity;
 use crate::telemetry::log;
 
@@ -28,7 +28,9 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         return wrong("nothing is to be loaded: set interface, and a hook other than none");
     }
     let owner = config.kernel.user.as_deref().map(Identity::of).transpose()?.map(|user| user.owner());
-    let settings = kernel_settings(&config, &ports(&config)?, owner);
+    let mut settings = kernel_settings(&config, &ports(&config)?, owner);
+    // Nobody will be there who could make a larger table.
+    settings.growing = Growing::Never;
     let kernel = Kernel::start(&settings, behind_the_kernel(&config))?;
     let mut out = std::io::stdout().lock();
     for standing in kernel.standing() {

@@ -12,6 +12,7 @@ pub mod detach;
 mod enforcement;
 pub mod exit_codes;
 pub mod explain;
+mod growth;
 mod house;
 pub mod load;
 pub mod pages;
@@ -50,6 +51,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Exi
         Some(("demo", matches)) => demo::run_matches(matches),
         Some(("demo-part", matches)) => demo::run_part(matches),
         Some(("passwd", matches)) => passwd::run(matches),
+        Some(("growth", matches)) => growth::run(matches),
         Some(("man", _)) => pages::man(),
         Some(("completions", matches)) => pages::completions(matches),
         Some(("docs", _)) => pages::configuration(),
@@ -88,6 +90,7 @@ pub fn command() -> Command {
         .subcommand(passwd::command())
         .subcommand(demo::command())
         .subcommand(demo::part_command())
+        .subcommand(growth::command())
         .subcommand(
             Command::new("completions").about("Prints a completion script for a shell").arg(
                 Arg::new("shell").value_name("SHELL").required(true).value_parser(value_parser!(Shell)).help("The shell"),

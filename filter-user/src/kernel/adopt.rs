@@ -4,7 +4,7 @@
 use std::io;
 
 use aya::maps::{Array, MapData, MapInfo};
-use filter_common::table::{self, Seed};
+use filter_common::table::Seed;
 use filter_common::{Head, schema};
 use rustix::rand::{GetRandomFlags, getrandom};
 
@@ -74,8 +74,7 @@ impl Adopted {
     }
 
     fn new(settings: &KernelSettings, maps: Vec<&'static str>) -> Result<Self, KernelError> {
-        let hosts = settings.max_peers.saturating_add(settings.max_authenticated);
-        let generation = Generation::make(table::generation_for(hosts))?;
+        let generation = Generation::make(settings.first_generation())?;
         Ok(Self { seed: seed()?, generation, is_old: false, maps })
     }
 }

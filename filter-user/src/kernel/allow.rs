@@ -9,6 +9,12 @@ use ipnet::IpNet;
 use super::KernelError;
 use crate::peers::NotExempted;
 
+/// Where networks are put that nothing is dropped from.
+pub(super) trait AllowList: std::fmt::Debug + Send + Sync {
+    /// Adds a network, or takes it away.
+    fn set(&self, network: IpNet, exempt: bool) -> Result<(), NotExempted>;
+}
+
 /// The map.
 pub(super) struct AllowMap(Mutex<LpmTrie<MapData, [u8; 16], u8>>);
 
@@ -35,9 +41,10 @@ impl AllowMap {
         }
         Ok(Self(Mutex::new(trie)))
     }
+}
 
-    /// Adds a network, or takes it away.
-    pub(super) fn set(&self, network: IpNet, exempt: bool) -> Result<(), NotExempted> {
+impl AllowList for AllowMap {
+    fn set(&self, network: IpNet, exempt: bool) -> Result<(), NotExempted> {
         let mut trie = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let done = match exempt {
             true => trie.insert(&key(&network), 1, 0),

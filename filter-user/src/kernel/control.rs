@@ -20,6 +20,12 @@ impl ControlPage {
         Ok(page)
     }
 
+    /// One that is mapped already.
+    #[cfg(test)]
+    pub(super) fn of(page: Mapped) -> Self {
+        Self(page)
+    }
+
     /// Tells how long this machine was suspended: the program's own clock does not count that. To be told from time to
     /// time.
     pub(super) fn tell_boot_offset(&self) {

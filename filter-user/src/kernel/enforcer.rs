@@ -1,103 +1,215 @@
-//! The home of sanctions in the kernel, and in this process for what the kernel does not hold or does not see.
+//! The home of sanctions in the kernel. This process holds what is wanted, in a [`LocalEnforcer`], which also enforces
+//! what does not come through the kernel; the table of hosts holds what is installed. Both are written together, and
+//! [`sweep`](KernelEnforcer::sweep) keeps them in accord.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use filter_common::table::Kind;
 use filter_common::{PeerKey, Sanction, Timestamp};
 use ipnet::IpNet;
 
-use super::allow::AllowMap;
-use super::hosts::{HostTable, NotHeld};
-use crate::peers::{Admission, Enforcer, Held, Home, LocalEnforcer, NotExempted};
-
-/// Entries removed before other threads get their turn at the maps.
-const SWEPT_AT_ONCE: usize = 256;
+use super::allow::AllowList;
+use super::growing_table::NotHeld;
+use super::hosts::{Done, HostTable, Wanted};
+use super::reconcile::Rounds;
+use crate::peers::{Admission, Dropped, Enforcer, Held, Home, LocalEnforcer, NotExempted};
+use crate::telemetry::field;
 
 /// Enforces in the kernel.
 #[derive(Debug)]
 pub struct KernelEnforcer {
+    /// Locked before the peer's entry in `local`, never after it.
     hosts: Mutex<HostTable>,
-    allow: AllowMap,
+    allow: Box<dyn AllowList>,
     local: LocalEnforcer,
+    rounds: Mutex<Rounds>,
     not_held: AtomicU64,
+    /// Whether somebody is wanted for whom there was no room.
+    is_short: AtomicBool,
+}
+
+/// One kind of hosts: how many are wanted, how many are installed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KindFigures {
+    /// Which.
+    pub kind: Kind,
+    /// As this process knows them, at the last round.
+    pub wanted: usize,
+    /// As they stand in the kernel's table.
+    pub installed: usize,
+}
+
+/// How the kernel's table stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostFigures {
+    /// Each kind.
+    pub kinds: [KindFigures; Kind::ALL.len()],
+    /// How many hosts the generation in force has slots for.
+    pub capacity: usize,
+    /// Entries that differed from what is wanted at the last whole round, for no reason that is known.
+    pub differences: u64,
+    /// Entries that were put right, ever.
+    pub repaired: u64,
+    /// Sanctions and authentications for which there was no room, ever.
+    pub not_held: u64,
+    /// Authenticated peers that had to go for others, ever.
+    pub evicted: u64,
+    /// Networks that are limited.
+    pub limited_networks: usize,
+}
+
+/// What shall stand in the kernel's table, of what is in force.
+pub(super) fn wanted(held: Option<&Held>, now: Timestamp) -> Wanted {
+    let held = held?;
+    if held.authenticated_until > now {
+        return Some((Kind::Authenticated, held.authenticated_until));
+    }
+    match held.sanction.at(now) {
+        Sanction::None => None,
+        Sanction::Limited { until } => Some((Kind::Limited, until)),
+        Sanction::Blocked { until } => Some((Kind::Blocked, until)),
+    }
 }
 
 impl KernelEnforcer {
-    pub(super) fn new(hosts: HostTable, allow: AllowMap, local: LocalEnforcer) -> Self {
-        Self { hosts: Mutex::new(hosts), allow, local, not_held: AtomicU64::new(0) }
+    /// Who is in the table already, is in force from now on.
+    pub(super) fn new(mut hosts: HostTable, allow: Box<dyn AllowList>, local: LocalEnforcer) -> Self {
+        // What is over is swept; until then it matters to nobody.
+        let now = Timestamp::default();
+        hosts.inherit(|peer, kind, until| match kind {
+            Kind::Authenticated => local.authenticate(peer, until, now),
+            Kind::Limited => local.enforce(peer, Sanction::Limited { until }, now),
+            Kind::Blocked => local.enforce(peer, Sanction::Blocked { until }, now),
+        });
+        Self {
+            hosts: Mutex::new(hosts),
+            allow,
+            local,
+            rounds: Mutex::default(),
+            not_held: AtomicU64::new(0),
+            is_short: AtomicBool::new(false),
+        }
     }
 
-    /// How many sanctions and authentications did not get into the kernel's maps, because they were full or the kernel
-    /// refused. This process enforces them alone.
+    /// How many sanctions and authentications did not get into the kernel's table, because it was full. This process
+    /// enforces them alone, until there is room.
     #[must_use]
     pub fn not_in_kernel(&self) -> u64 {
         self.not_held.load(Ordering::Relaxed)
     }
 
-    /// Entries in the kernel's maps: sanctioned peers, authenticated peers.
+    /// Hosts in the kernel's table: sanctioned, authenticated.
     #[must_use]
     pub fn in_kernel(&self) -> (usize, usize) {
-        self.hosts().len()
+        let hosts = self.hosts();
+        (hosts.sanctioned(), hosts.table().count(Kind::Authenticated))
     }
 
-    /// What is enforced where the kernel does not.
+    /// How the table stands.
+    #[must_use]
+    pub fn figures(&self) -> HostFigures {
+        let rounds = self.rounds();
+        let hosts = self.hosts();
+        HostFigures {
+            kinds: Kind::ALL.map(|kind| KindFigures {
+                kind,
+                wanted: rounds.wanted(kind),
+                installed: hosts.table().count(kind),
+            }),
+            capacity: hosts.table().current().capacity(),
+            differences: rounds.differences(),
+            repaired: rounds.repaired(),
+            not_held: self.not_in_kernel(),
+            evicted: hosts.evicted(),
+            limited_networks: hosts.limited_networks(),
+        }
+    }
+
+    /// Limits a network that nobody has counted.
+    pub(super) fn limit_network(&self, network: IpNet, until: Timestamp) -> io::Result<()> {
+        self.hosts().limit_network(network, until)
+    }
+
+    /// Lifts such a limit.
+    pub(super) fn lift_network(&self, network: IpNet) -> io::Result<()> {
+        self.hosts().lift_network(network)
+    }
+
+    /// What is wanted, and enforced where the kernel does not.
     #[must_use]
     pub fn local(&self) -> &LocalEnforcer {
         &self.local
     }
 
-    /// When the sanction that the kernel holds for a peer was put in force.
+    /// When the sanction that is in force for a peer was put in force.
     pub(super) fn in_force_since(&self, peer: PeerKey) -> Option<Timestamp> {
-        self.hosts().in_force_since(peer)
+        self.local.in_force_since(peer)
     }
 
-    /// Removes what is over.
-    pub(super) fn sweep(&self, now: Timestamp) -> usize {
-        let mut swept = 0;
-        loop {
-            let batch = self.hosts().sweep(now, SWEPT_AT_ONCE);
-            swept += batch;
-            if batch < SWEPT_AT_ONCE {
-                return swept;
-            }
-        }
-    }
-
-    fn hosts(&self) -> MutexGuard<'_, HostTable> {
-        // A panic while it was held can at worst leave an entry in the kernel that ends by itself.
+    pub(super) fn hosts(&self) -> MutexGuard<'_, HostTable> {
+        // A panic while it was held can at worst leave a difference, which a sweep puts right.
         self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn count(&self, peer: PeerKey, held: Result<(), NotHeld>) {
-        let Err(reason) = held else { return };
+    /// Locked before the hosts, never after them.
+    pub(super) fn rounds(&self) -> MutexGuard<'_, Rounds> {
+        self.rounds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn is_short(&self) -> bool {
+        self.is_short.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_short(&self, is_short: bool) {
+        self.is_short.store(is_short, Ordering::Relaxed);
+    }
+
+    fn note(&self, peer: PeerKey, done: Result<Done, NotHeld>, now: Timestamp) {
+        let reason = match done {
+            Ok(Done { drops, .. }) => {
+                self.local.note_dropped(peer, drops, now);
+                return;
+            }
+            Err(reason) => reason,
+        };
+        self.set_short(true);
         // The first is told; that there are more, the metric tells: the log must cost less than the attack.
         if self.not_held.fetch_add(1, Ordering::Relaxed) == 0 {
-            tracing::warn!(%peer, %reason, "not in the kernel's maps: enforced at accept, as all such from now on");
+            tracing::warn!(
+                { field::PEER } = %peer,
+                { field::REASON } = %reason,
+                "not in the kernel's table of hosts: enforced at accept, as all such from now on"
+            );
         }
     }
 }
 
 impl Enforcer for KernelEnforcer {
     fn enforce(&self, peer: PeerKey, sanction: Sanction, now: Timestamp) {
-        self.local.enforce(peer, sanction, now);
         let mut hosts = self.hosts();
-        let held = if self.local.is_authenticated(peer, now) && !hosts.knows_authenticated(peer, now) {
-            // It must not be dropped where nobody knows that it has authenticated.
-            hosts.lift(peer);
-            Ok(())
-        } else {
-            hosts.sanction(peer, sanction, now).inspect_err(|_| hosts.lift(peer))
-        };
+        self.local.enforce(peer, sanction, now);
+        let done = hosts.accord(peer, wanted(self.local.held(peer, now).as_ref(), now));
         drop(hosts);
-        self.count(peer, held);
+        self.note(peer, done, now);
     }
 
     fn authenticate(&self, peer: PeerKey, until: Timestamp, now: Timestamp) {
-        self.local.authenticate(peer, until, now);
         let mut hosts = self.hosts();
-        let held = hosts.authenticate(peer, until, now).inspect_err(|_| hosts.lift(peer));
+        self.local.authenticate(peer, until, now);
+        let evicted = hosts.evicted();
+        let done = if until > now {
+            hosts.authenticate(peer, until, now)
+        } else {
+            hosts.accord(peer, wanted(self.local.held(peer, now).as_ref(), now))
+        };
+        let has_evicted = hosts.evicted() != evicted;
         drop(hosts);
-        self.count(peer, held);
+        if has_evicted {
+            self.set_short(true);
+        }
+        self.note(peer, done, now);
     }
 
     fn admit(&self, peer: PeerKey, now: Timestamp) -> Admission {
@@ -124,12 +236,17 @@ impl Enforcer for KernelEnforcer {
     }
 
     fn is_installed(&self, peer: PeerKey) -> bool {
-        self.hosts().in_force_since(peer).is_some()
+        self.hosts().table().get(peer).is_some()
+    }
+
+    fn dropped(&self, peer: PeerKey) -> Dropped {
+        self.local.dropped(peer)
     }
 
     fn exempt(&self, network: IpNet, exempt: bool) -> Result<(), NotExempted> {
+        let mut hosts = self.hosts();
         self.allow.set(network, exempt)?;
-        self.hosts().set_allowed(network, exempt);
+        hosts.exempt(network, exempt);
         Ok(())
     }
 }

@@ -129,6 +129,14 @@ pub enum KernelError {
         /// Why.
         source: Box<MapError>,
     },
+    /// The process that makes larger tables of hosts cannot be started.
+    #[error("cannot start {} to make larger tables of hosts: {source}", program.display())]
+    Growth {
+        /// What it is started from.
+        program: std::path::PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// A map's memory could not be had.
     #[error("cannot map the memory of `{map}`: {source}")]
     Mapped {

@@ -1,7 +1,8 @@
 //! A generation of the table of hosts, as a map: made, pinned, found again, put where the program looks for it. What is in
 //! it is the table's matter.
 
-use std::os::fd::AsFd as _;
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
 
 use aya::maps::{ArrayOfMaps, MapData, MapInfo};
 use aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_ARRAY;
@@ -12,12 +13,11 @@ use filter_common::Mapped;
 use filter_common::table::{BUCKET_WORDS, Bucket, LARGEST, SMALLEST};
 
 use super::KernelError;
-use super::maps::Maps;
 use super::pin::Pins;
 use super::pin_fault::PinFault;
 
 /// The map of generations.
-const HOSTS: &str = "HOSTS";
+pub(super) const HOSTS: &str = "HOSTS";
 /// Before the number of a generation, in the name of its pin.
 const PIN: &str = "hosts-";
 
@@ -79,10 +79,34 @@ impl Generation {
         Mapped::new(self.map.fd().as_fd(), BUCKET_WORDS << self.number).map_err(KernelError::mapped(HOSTS))
     }
 
+    /// One that another process has made.
+    pub(super) fn made(number: u32, map: OwnedFd) -> Result<Self, KernelError> {
+        MapData::from_fd(map).map(|map| Self { number, map }).map_err(KernelError::map(HOSTS))
+    }
+
+    /// For another process.
+    pub(super) fn descriptor(&self) -> io::Result<OwnedFd> {
+        self.map.fd().as_fd().try_clone_to_owned()
+    }
+
     /// Puts it where the program looks for it. It does so once `CONTROL` names it.
-    pub(super) fn put(&self, maps: &mut Maps<'_>) -> Result<(), KernelError> {
-        let mut generations: ArrayOfMaps<MapData, MapData> = maps.take(HOSTS)?;
-        generations.set(self.number, &self.map, 0).map_err(KernelError::map(HOSTS))
+    pub(super) fn put(&self, hosts: &mut ArrayOfMaps<MapData, MapData>) -> Result<(), KernelError> {
+        self.put_as(self.number, hosts)
+    }
+
+    /// Puts it where the program looks for one of another size: where it does not look any more.
+    pub(super) fn put_as(
+        &self,
+        number: u32,
+        hosts: &mut ArrayOfMaps<MapData, MapData>,
+    ) -> Result<(), KernelError> {
+        hosts.set(number, &self.map, 0).map_err(KernelError::map(HOSTS))
+    }
+
+    /// Lets it end with this process again.
+    pub(super) fn unpin(number: u32, pins: &Pins) -> Result<(), KernelError> {
+        pins.remove(&name_of(number))?;
+        Ok(())
     }
 
     /// Lets it outlast this process.

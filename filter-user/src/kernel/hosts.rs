@@ -1,194 +1,242 @@
-//! What the kernel knows of hosts, as userspace writes it: one generation of the table, large enough from the start.
+//! What the kernel knows of hosts, as userspace writes it: who stands in the table, within its bounds. What shall stand
+//! there it is told; it neither decides nor remembers that.
 
-use filter_common::table::{Entry, Full, Kind, Meter, Standing, Table};
-use filter_common::{Mapped, PeerKey, Sanction, Timestamp};
+use std::io;
+use std::time::Duration;
+
+use filter_common::table::{Drops, Entry, Kind, Meter, Standing};
+use filter_common::{PeerKey, Timestamp};
 use ipnet::IpNet;
 
+use super::aggregates::Aggregates;
 use super::allowed::Allowed;
-use super::held::Held;
-use crate::peers::{Enforcer as _, LocalEnforcer};
+use super::exempt::Exempt;
+use super::growing_table::{GrowingTable, NotHeld};
 
-/// Why a host is not in the kernel's maps.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum NotHeld {
-    /// As many are held as were allowed, and none of them is over.
-    #[error("the table is full")]
-    Full,
+/// How many hosts the table holds at most.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// Limited and blocked.
+    pub(super) max_peers: usize,
+    /// Authenticated.
+    pub(super) max_authenticated: usize,
+    /// How long use may prolong an authentication.
+    pub(super) authenticated_max: Duration,
 }
 
-/// The table and what is in it.
+/// What shall stand for a host: nothing, or this until then.
+pub(super) type Wanted = Option<(Kind, Timestamp)>;
+
+/// What was done so that the table holds what it shall.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Done {
+    /// Whether anything was.
+    pub(super) changed: bool,
+    /// Drops that were metered under what stood before.
+    pub(super) drops: Drops,
+}
+
+/// The table and what is counted of it.
 #[derive(Debug)]
 pub(super) struct HostTable {
-    table: Table<Mapped>,
+    table: GrowingTable,
+    exempt: Exempt,
+    aggregates: Aggregates,
     allowed: Allowed,
-    /// With each, when its sanction was put in force.
-    sanctioned: Held<Timestamp>,
-    exempt: Held<()>,
+    max_peers: usize,
+    evicted: u64,
 }
 
 impl HostTable {
-    pub(super) fn new(
-        table: Table<Mapped>,
-        allowed: Allowed,
-        max_peers: usize,
-        max_authenticated: usize,
-    ) -> Self {
-        Self { table, allowed, sanctioned: Held::new(max_peers), exempt: Held::new(max_authenticated) }
+    /// The table as it was found; [`Self::inherit`] looks at who is in it.
+    pub(super) fn new(table: GrowingTable, aggregates: Aggregates, allowed: Allowed, bounds: Bounds) -> Self {
+        let exempt = Exempt::new(bounds.max_authenticated, bounds.authenticated_max);
+        Self { table, exempt, aggregates, allowed, max_peers: bounds.max_peers, evicted: 0 }
     }
 
-    /// Takes for its own what an earlier process has put into the table, and tells `local`, which is to want the same.
-    pub(super) fn adopt(&mut self, local: &LocalEnforcer) {
-        let now = Timestamp(0);
-        let (mut limited, mut blocked, mut authenticated) = (0, 0, 0);
-        for Entry { peer, standing: Standing { kind, until, .. }, .. } in
-            self.table.entries(0..self.table.buckets())
-        {
-            match kind {
-                Kind::Limited => {
-                    limited += 1;
-                    self.sanctioned.put(peer, until, now);
-                    local.enforce(peer, Sanction::Limited { until }, now);
-                }
-                Kind::Blocked => {
-                    blocked += 1;
-                    self.sanctioned.put(peer, until, now);
-                    local.enforce(peer, Sanction::Blocked { until }, now);
-                }
+    /// Counts who was in the table before this process, and tells of each.
+    pub(super) fn inherit(&mut self, mut tell: impl FnMut(PeerKey, Kind, Timestamp)) {
+        let entries: Vec<Entry> = self.table.current().entries(0..u32::MAX).collect();
+        for Entry { peer, standing, .. } in entries {
+            match standing.kind {
                 Kind::Authenticated => {
-                    authenticated += 1;
-                    self.exempt.put(peer, until, ());
-                    local.authenticate(peer, until, now);
+                    if let Some(evicted) = self.exempt.inherit(peer, standing.until) {
+                        self.evict(evicted);
+                        if evicted == peer {
+                            continue;
+                        }
+                    }
                 }
+                Kind::Blocked => self.aggregates.blocked(peer, standing.until),
+                Kind::Limited => {}
             }
-        }
-        tracing::info!(
-            "what an earlier relaygate left in the kernel is taken over: {blocked} blocked, {limited} limited, \
-             {authenticated} authenticated"
-        );
-    }
-
-    /// Puts a sanction in force in place of an earlier one. What the peer took from its limiter stays taken: another
-    /// strike must not earn it a fresh burst. Whoever counts as authenticated gets none.
-    pub(super) fn sanction(
-        &mut self,
-        peer: PeerKey,
-        sanction: Sanction,
-        now: Timestamp,
-    ) -> Result<(), NotHeld> {
-        let (kind, until) = match sanction.at(now) {
-            Sanction::None => {
-                self.lift(peer);
-                return Ok(());
-            }
-            Sanction::Limited { until } => (Kind::Limited, until),
-            Sanction::Blocked { until } => (Kind::Blocked, until),
-        };
-        if self.knows_authenticated(peer, now) {
-            return Ok(());
-        }
-        if !self.sanctioned.has_room_for(peer) {
-            self.sweep_peers(now, 1);
-        }
-        if !self.sanctioned.has_room_for(peer) {
-            return Err(NotHeld::Full);
-        }
-        self.put(peer, kind, until)?;
-        self.exempt.remove(peer);
-        self.sanctioned.put(peer, until, now);
-        Ok(())
-    }
-
-    /// Takes a peer's sanction out of the kernel.
-    pub(super) fn lift(&mut self, peer: PeerKey) {
-        if self.sanctioned.remove(peer) {
-            self.table.remove(peer);
+            // The allow list may be another than the last process had.
+            let _ =
+                self.table.insert(peer, self.standing(peer, standing.kind, standing.until), Meter::default());
+            tell(peer, standing.kind, standing.until);
         }
     }
 
-    /// Exempts a peer from sanctions until then.
+    /// A peer has authenticated just now.
     pub(super) fn authenticate(
         &mut self,
         peer: PeerKey,
         until: Timestamp,
         now: Timestamp,
-    ) -> Result<(), NotHeld> {
-        if until <= now {
-            if self.exempt.remove(peer) {
-                self.table.remove(peer);
+    ) -> Result<Done, NotHeld> {
+        match self.exempt.authenticate(peer, until, now) {
+            Some(evicted) if evicted == peer => {
+                self.evicted += 1;
+                Ok(self.take_out(peer))
             }
-            return Ok(());
+            Some(evicted) => {
+                self.evict(evicted);
+                self.put(peer, Kind::Authenticated, until)
+            }
+            None => self.put(peer, Kind::Authenticated, until),
         }
-        if !self.exempt.has_room_for(peer) {
-            self.sweep_authenticated(now, 1);
-        }
-        if !self.exempt.has_room_for(peer) {
-            return Err(NotHeld::Full);
-        }
-        self.put(peer, Kind::Authenticated, until)?;
-        self.sanctioned.remove(peer);
-        self.exempt.put(peer, until, ());
-        Ok(())
     }
 
-    fn put(&mut self, peer: PeerKey, kind: Kind, until: Timestamp) -> Result<(), NotHeld> {
-        let standing = Standing { kind, until, overlaps_allow: self.allowed.overlaps(peer) };
-        self.table.insert(peer, standing, Meter::default()).map(|_| ()).map_err(|Full| NotHeld::Full)
+    /// Lets the table hold what it shall of a peer.
+    pub(super) fn accord(&mut self, peer: PeerKey, wanted: Wanted) -> Result<Done, NotHeld> {
+        let Some((kind, until)) = wanted else { return Ok(self.take_out(peer)) };
+        match (kind, self.exempt.until(peer)) {
+            (Kind::Authenticated, Some(known)) if known == until => self.put(peer, kind, until),
+            (Kind::Authenticated, Some(_)) => {
+                // When it authenticated is not known: use does not prolong it.
+                self.exempt.inherit(peer, until);
+                self.put(peer, kind, until)
+            }
+            (Kind::Authenticated, None) if self.exempt.has_room() => {
+                self.exempt.inherit(peer, until);
+                self.put(peer, kind, until)
+            }
+            // It was evicted. It must not be dropped where nobody knows that it has authenticated.
+            (Kind::Authenticated, None) => Ok(self.take_out(peer)),
+            (Kind::Limited | Kind::Blocked, _) => {
+                self.exempt.remove(peer);
+                let is_sanctioned =
+                    self.table.get(peer).is_some_and(|entry| entry.standing.kind != Kind::Authenticated);
+                if !is_sanctioned && self.sanctioned() >= self.max_peers {
+                    self.take_out(peer);
+                    return Err(NotHeld::Full);
+                }
+                self.put(peer, kind, until)
+            }
+        }
+    }
+
+    /// Whether the table holds what it shall; where a peer was evicted, that is nothing.
+    pub(super) fn accords(&self, peer: PeerKey, wanted: Wanted) -> bool {
+        let held = self.table.get(peer).map(|entry| entry.standing);
+        match (held, wanted) {
+            (None, None) => true,
+            (None, Some((Kind::Authenticated, _))) => !self.exempt.has_room(),
+            (Some(held), Some((kind, until))) => held == self.standing(peer, kind, until),
+            (None, Some(_)) | (Some(_), None) => false,
+        }
+    }
+
+    /// What is metered of a peer since the last time: its drops, and until when its use of an exemption prolongs that.
+    pub(super) fn harvest(&mut self, peer: PeerKey, now: Timestamp) -> (Drops, Option<Timestamp>) {
+        let Some((drops, is_used)) = self.table.harvest(peer) else { return (Drops::default(), None) };
+        let until = if is_used { self.exempt.used(peer, now) } else { None };
+        if let Some(until) = until {
+            // In place: there is always room for it.
+            let _ = self.put(peer, Kind::Authenticated, until);
+        }
+        (drops, until)
     }
 
     /// Notes that a network is allowed, or not any more: the program asks the allow list for those alone that it overlaps.
-    pub(super) fn set_allowed(&mut self, network: IpNet, allowed: bool) {
-        self.allowed.set(network, allowed);
-        let all = self.table.entries(0..self.table.buckets());
+    pub(super) fn exempt(&mut self, network: IpNet, exempt: bool) {
+        self.allowed.set(network, exempt);
+        let all = self.table.current().entries(0..u32::MAX);
         let changed: Vec<_> = all
-            .filter(|entry| entry.standing.overlaps_allow != self.allowed.overlaps(entry.peer))
             .map(|entry| (entry.peer, entry.standing))
+            .filter(|(peer, standing)| *standing != self.standing(*peer, standing.kind, standing.until))
             .collect();
         for (peer, standing) in changed {
-            let standing = Standing { overlaps_allow: !standing.overlaps_allow, ..standing };
             // In place of what stands there, so there is room.
-            let _ = self.table.insert(peer, standing, Meter::default());
+            let _ = self.put(peer, standing.kind, standing.until);
         }
     }
 
-    /// Whether the kernel knows at `now` that this peer has authenticated.
-    pub(super) fn knows_authenticated(&self, peer: PeerKey, now: Timestamp) -> bool {
-        self.exempt.get(peer).is_some_and(|(until, ())| *until > now)
+    /// Takes a peer out.
+    pub(super) fn take_out(&mut self, peer: PeerKey) -> Done {
+        self.exempt.remove(peer);
+        let Some(entry) = self.table.remove(peer) else { return Done::default() };
+        if entry.standing.kind == Kind::Blocked {
+            self.aggregates.unblocked(peer);
+        }
+        Done { changed: true, drops: entry.meter.harvest(entry.standing.kind).1 }
     }
 
-    /// When the sanction that is in force for a peer was put in force.
-    pub(super) fn in_force_since(&self, peer: PeerKey) -> Option<Timestamp> {
-        self.sanctioned.get(peer).map(|(_, since)| *since)
+    /// The table, to grow.
+    pub(super) fn table_mut(&mut self) -> &mut GrowingTable {
+        &mut self.table
     }
 
-    /// How many peers are sanctioned and how many are authenticated, what is over included until it is swept.
-    pub(super) fn len(&self) -> (usize, usize) {
-        (self.sanctioned.len(), self.exempt.len())
+    /// The table.
+    pub(super) fn table(&self) -> &GrowingTable {
+        &self.table
     }
 
-    /// Removes up to `at_most` of each kind that are over.
-    pub(super) fn sweep(&mut self, now: Timestamp, at_most: usize) -> usize {
-        self.sweep_peers(now, at_most) + self.sweep_authenticated(now, at_most)
+    /// How many peers are sanctioned.
+    pub(super) fn sanctioned(&self) -> usize {
+        self.table.count(Kind::Limited) + self.table.count(Kind::Blocked)
     }
 
-    fn sweep_peers(&mut self, now: Timestamp, at_most: usize) -> usize {
-        let mut swept = 0;
-        while swept < at_most
-            && let Some(peer) = self.sanctioned.take_over(now)
-        {
+    /// Authenticated peers that had to go for others.
+    pub(super) fn evicted(&self) -> u64 {
+        self.evicted
+    }
+
+    /// Limits a network that nobody has counted.
+    pub(super) fn limit_network(&mut self, network: IpNet, until: Timestamp) -> io::Result<()> {
+        self.aggregates.limit(network, until)
+    }
+
+    /// Lifts such a limit.
+    pub(super) fn lift_network(&mut self, network: IpNet) -> io::Result<()> {
+        self.aggregates.lift(network)
+    }
+
+    /// Networks that are limited.
+    pub(super) fn limited_networks(&self) -> usize {
+        self.aggregates.limited()
+    }
+
+    fn evict(&mut self, peer: PeerKey) {
+        self.evicted += 1;
+        if self.table.get(peer).is_some_and(|entry| entry.standing.kind == Kind::Authenticated) {
             self.table.remove(peer);
-            swept += 1;
         }
-        swept
     }
 
-    fn sweep_authenticated(&mut self, now: Timestamp, at_most: usize) -> usize {
-        let mut swept = 0;
-        while swept < at_most
-            && let Some(peer) = self.exempt.take_over(now)
-        {
-            self.table.remove(peer);
-            swept += 1;
+    fn put(&mut self, peer: PeerKey, kind: Kind, until: Timestamp) -> Result<Done, NotHeld> {
+        let standing = self.standing(peer, kind, until);
+        let before = self.table.get(peer).map(|entry| entry.standing);
+        if before == Some(standing) {
+            return Ok(Done::default());
         }
-        swept
+        let drops = self.table.insert(peer, standing, Meter::default()).inspect_err(|_| {
+            // Nothing stands for it now either way.
+            self.exempt.remove(peer);
+        })?;
+        let was_blocked = before.is_some_and(|before| before.kind == Kind::Blocked);
+        match (was_blocked, kind == Kind::Blocked) {
+            (false, true) => self.aggregates.blocked(peer, standing.until),
+            (true, false) => self.aggregates.unblocked(peer),
+            (true, true) | (false, false) => {}
+        }
+        Ok(Done { changed: true, drops })
+    }
+
+    /// As the table keeps it.
+    fn standing(&self, peer: PeerKey, kind: Kind, until: Timestamp) -> Standing {
+        // Who has authenticated is never dropped.
+        let overlaps_allow = kind != Kind::Authenticated && self.allowed.overlaps(peer);
+        Standing { kind, until, overlaps_allow }.as_kept()
     }
 }

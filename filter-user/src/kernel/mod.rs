@@ -6,6 +6,7 @@
 //! 5.15, see [`probe`].
 
 mod adopt;
+mod aggregates;
 mod allow;
 mod allowed;
 mod bpffs;
@@ -16,9 +17,12 @@ mod counters;
 pub mod enforcer;
 mod error;
 pub mod events;
+mod exempt;
 mod follow;
 mod generation;
-mod held;
+mod generation_maker;
+mod growing_table;
+pub mod growth;
 mod hook;
 mod hosts;
 mod interface;
@@ -35,15 +39,20 @@ mod places;
 pub mod probe;
 mod program;
 mod programs;
+mod reconcile;
 mod settings;
+#[cfg(test)]
+mod testing;
 
 use std::future::Future;
+use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use aya::maps::{HashMap, MapData};
-use filter_common::table::Table;
+use aya::maps::{ArrayOfMaps, HashMap, MapData};
+use filter_common::table::generation_for;
 use filter_common::{BlockAction, Counter, PeerKey, PrefixLengths, Rate, Timestamp};
 use ipnet::IpNet;
 
@@ -52,21 +61,26 @@ use crate::peers::{Enforcer, LocalEnforcer};
 
 pub use captured::CapturedPackets;
 pub use captures::{Busy, Captures};
-pub use enforcer::KernelEnforcer;
+pub use enforcer::{HostFigures, KernelEnforcer, KindFigures};
 pub use error::KernelError;
 pub use events::FirstDrops;
+pub use generation_maker::{Growing, make_generation};
 pub use hook::{Mode, PassedOver};
 pub use pin_fault::PinFault;
 pub use places::{Attached, Standing};
 pub use program::{Entry, Fate, MeasuringRuns, ProgramSize, ProgramStats, TestRun};
 
 use adopt::Adopted;
+use aggregates::Aggregates;
 use allow::AllowMap;
 use allowed::Allowed;
 use control::ControlPage;
 use counters::Counters;
 use events::Events;
-use hosts::HostTable;
+use generation::HOSTS;
+use generation_maker::{GenerationMaker, Source};
+use growing_table::GrowingTable;
+use hosts::{Bounds, HostTable};
 use maps::Maps;
 use networks::Networks;
 use pin::Pins;
@@ -106,6 +120,10 @@ pub struct KernelSettings {
     pub max_peers: usize,
     /// Authenticated peers that the kernel holds at once.
     pub max_authenticated: usize,
+    /// How long use may prolong an authentication.
+    pub authenticated_max: Duration,
+    /// Who makes the table of hosts larger when more come.
+    pub growing: Growing,
     /// Where it is pinned, so that it outlasts the process.
     pub pins: Option<PathBuf>,
     /// The user and group that own what is pinned, where that is not who pins it.
@@ -114,11 +132,29 @@ pub struct KernelSettings {
     pub log_level: KernelLog,
 }
 
+/// Hosts that the table has room for at first, where it grows.
+const FEW: usize = 1000;
+
+impl KernelSettings {
+    /// The generation of the table of hosts with room for as many as it may ever hold.
+    fn largest_generation(&self) -> u32 {
+        generation_for(self.max_peers.saturating_add(self.max_authenticated))
+    }
+
+    /// The one that a new table begins with.
+    fn first_generation(&self) -> u32 {
+        let largest = self.largest_generation();
+        match self.growing {
+            Growing::Never => largest,
+            Growing::Here | Growing::Beside { .. } => largest.min(generation_for(FEW)),
+        }
+    }
+}
+
 /// The program in the kernel. Dropped, it is detached from every interface, unless it is pinned.
 pub struct Kernel {
     places: Shared,
     control: Arc<ControlPage>,
-    networks: Networks,
     captured: Option<CapturedPackets>,
     arrivals: HashMap<MapData, PeerKey, u64>,
     enforcer: Arc<KernelEnforcer>,
@@ -154,8 +190,10 @@ impl Kernel {
             _ => Some(events::read_trace(&mut ebpf)?),
         };
         let mut maps = Maps::Loaded(&mut ebpf);
-        adopted.generation.put(&mut maps)?;
-        let at = Self::of(&mut maps, trace, &adopted, settings, local)?;
+        let mut hosts = maps.take(HOSTS)?;
+        adopted.generation.put(&mut hosts)?;
+        let own_pins = pins.as_ref().map(Pins::another).transpose()?;
+        let at = Self::of(&mut maps, Some(hosts), own_pins, trace, adopted, settings, local)?;
         let programs = Programs::Loaded(Box::new(ebpf));
         let mut places = Places::occupy(programs, pins, settings.hook, &settings.interfaces)?;
         places.hand_over(settings.owner)?;
@@ -170,7 +208,7 @@ impl Kernel {
         settings::require(settings, &pins)?;
         let adopted = Adopted::whole(&pins)?;
         let programs = Programs::pinned(&pins)?;
-        let at = Self::of(&mut Maps::Pinned(&pins), None, &adopted, settings, local)?;
+        let at = Self::of(&mut Maps::Pinned(&pins), None, None, None, adopted, settings, local)?;
         let places = Places::occupy(programs, Some(pins), settings.hook, &settings.interfaces)?;
         Ok(at(places))
     }
@@ -178,32 +216,50 @@ impl Kernel {
     /// What works on these maps, as soon as it is known where the program is. All is in the maps before it is anywhere.
     fn of(
         maps: &mut Maps<'_>,
+        hosts: Option<ArrayOfMaps<MapData, MapData>>,
+        pins: Option<Pins>,
         trace: Option<events::Reading>,
-        adopted: &Adopted,
+        adopted: Adopted,
         settings: &KernelSettings,
         local: LocalEnforcer,
     ) -> Result<impl FnOnce(Places) -> Self + use<>, KernelError> {
         let control = Arc::new(ControlPage::new(&maps.take_array(maps::CONTROL)?)?);
-        let networks = Networks::new(maps.take("NETWORKS")?);
         let captured = CapturedPackets::new(maps.take("CAPTURED")?);
         let arrivals = maps.take("ARRIVALS")?;
-        let table = Table::new(adopted.generation.memory()?, adopted.seed);
-        let table = table.ok_or(KernelError::Missing { name: "HOSTS" })?;
+        let networks = Networks::new(maps.take("NETWORKS")?, control.clone());
+        let aggregates = Aggregates::new(settings.network_threshold, settings.prefixes, Box::new(networks));
+        let largest = settings.largest_generation();
+        let is_started = hosts.is_some();
+        let source = if is_started { Source::start(&settings.growing, largest)? } else { Source::None };
+        let memory = adopted.generation.memory()?;
+        let maker = Arc::new(Mutex::new(GenerationMaker::new(hosts, source, pins, adopted.generation)));
+        let table = GrowingTable::new(memory, adopted.seed, largest, control.clone(), maker)
+            .map_err(KernelError::mapped(HOSTS))?;
+        let bounds = Bounds {
+            max_peers: settings.max_peers,
+            max_authenticated: settings.max_authenticated,
+            authenticated_max: settings.authenticated_max,
+        };
         let allowed = Allowed::new(settings.allow.clone(), settings.prefixes);
-        let mut hosts = HostTable::new(table, allowed, settings.max_peers, settings.max_authenticated);
-        if adopted.is_old {
-            hosts.adopt(&local);
-        }
-        control.set_generation(adopted.generation.number());
+        let hosts = HostTable::new(table, aggregates, allowed, bounds);
         let allow = AllowMap::new(maps.take("ALLOW")?, &settings.allow)?;
-        let enforcer = Arc::new(KernelEnforcer::new(hosts, allow, local));
+        let enforcer = Arc::new(KernelEnforcer::new(hosts, Box::new(allow), local));
+        if adopted.is_old {
+            let [limited, blocked, authenticated] = enforcer.figures().kinds.map(|of_kind| of_kind.installed);
+            tracing::info!(
+                "what an earlier relaygate left in the kernel is taken over: {blocked} blocked, {limited} limited, \
+                 {authenticated} authenticated"
+            );
+        }
+        if is_started && settings.growing == Growing::Never {
+            enforcer.grow_whole().map_err(|refused| KernelError::mapped(HOSTS)(io::Error::other(refused)))?;
+        }
         let counters = Counters::new(maps.take("COUNTERS")?);
         let first_drops = Arc::new(FirstDrops::default());
         let events = Events::new(maps.take("EVENTS")?, trace, enforcer.clone(), first_drops.clone());
         Ok(move |places| Self {
             places: Shared::new(places),
             control,
-            networks,
             captured: Some(captured),
             arrivals,
             enforcer,
@@ -307,14 +363,14 @@ impl Kernel {
         program::measure()
     }
 
-    /// Limits a whole network until then.
+    /// Limits a whole network until then, whoever is blocked in it.
     pub fn limit_network(&mut self, network: &IpNet, until: Timestamp) -> Result<(), KernelError> {
-        self.networks.limit(network, until, &self.control)
+        self.enforcer.limit_network(*network, until).map_err(KernelError::mapped("NETWORKS"))
     }
 
-    /// Lifts a network's limit.
+    /// Lifts such a limit.
     pub fn lift_network(&mut self, network: &IpNet) -> Result<(), KernelError> {
-        self.networks.lift(network, &self.control)
+        self.enforcer.lift_network(*network).map_err(KernelError::mapped("NETWORKS"))
     }
 
     /// Captures one of so many dropped packets of a peer into `CAPTURED`; nothing where none is asked for.

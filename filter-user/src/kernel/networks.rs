@@ -1,11 +1,14 @@
 //! The networks that are limited as such, as the program's map `NETWORKS` has them. Decides of none.
 
-use aya::maps::MapData;
+use std::io;
+use std::sync::Arc;
+
 use aya::maps::lpm_trie::LpmTrie;
+use aya::maps::{MapData, MapError};
 use filter_common::{NetworkEntry, Timestamp};
 use ipnet::IpNet;
 
-use super::KernelError;
+use super::aggregates::LimitedNetworks;
 use super::allow::key;
 use super::control::ControlPage;
 
@@ -13,6 +16,7 @@ use super::control::ControlPage;
 pub(super) struct Networks {
     map: LpmTrie<MapData, [u8; 16], NetworkEntry>,
     limited: u64,
+    control: Arc<ControlPage>,
 }
 
 impl std::fmt::Debug for Networks {
@@ -22,35 +26,37 @@ impl std::fmt::Debug for Networks {
 }
 
 impl Networks {
-    pub(super) fn new(map: LpmTrie<MapData, [u8; 16], NetworkEntry>) -> Self {
-        Self { map, limited: 0 }
+    pub(super) fn new(map: LpmTrie<MapData, [u8; 16], NetworkEntry>, control: Arc<ControlPage>) -> Self {
+        let mut networks = Self { map, limited: 0, control };
+        networks.now_limited(0);
+        networks
     }
 
-    /// Limits a network until then. What it took from its limiter stays taken.
-    pub(super) fn limit(
-        &mut self,
-        network: &IpNet,
-        until: Timestamp,
-        control: &ControlPage,
-    ) -> Result<(), KernelError> {
-        let key = key(network);
+    fn now_limited(&mut self, limited: u64) {
+        self.limited = limited;
+        self.control.set_limited_networks(limited);
+    }
+}
+
+impl LimitedNetworks for Networks {
+    /// What it took from its limiter stays taken.
+    fn put(&mut self, network: IpNet, until: Timestamp) -> io::Result<()> {
+        let key = key(&network);
         let before = self.map.get(&key, 0).ok();
         let arrival = before.map_or(0, |entry| entry.arrival);
         let entry = NetworkEntry { arrival, ..NetworkEntry::new(until) };
-        self.map.insert(&key, entry, 0).map_err(KernelError::map("NETWORKS"))?;
-        self.limited += u64::from(before.is_none());
-        control.set_limited_networks(self.limited);
+        self.map.insert(&key, entry, 0).map_err(io::Error::other)?;
+        self.now_limited(self.limited + u64::from(before.is_none()));
         Ok(())
     }
-    /// Lifts a network's limit.
-    pub(super) fn lift(&mut self, network: &IpNet, control: &ControlPage) -> Result<(), KernelError> {
-        let key = key(network);
-        // Where it was not limited there is nothing to lift.
-        if self.map.get(&key, 0).is_ok() {
-            self.map.remove(&key).map_err(KernelError::map("NETWORKS"))?;
-            self.limited = self.limited.saturating_sub(1);
+
+    fn remove(&mut self, network: IpNet) -> io::Result<()> {
+        match self.map.remove(&key(&network)) {
+            Ok(()) => self.now_limited(self.limited.saturating_sub(1)),
+            // Absent is what it shall be.
+            Err(MapError::KeyNotFound) => {}
+            Err(error) => return Err(io::Error::other(error)),
         }
-        control.set_limited_networks(self.limited);
         Ok(())
     }
 }

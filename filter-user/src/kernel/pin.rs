@@ -81,6 +81,12 @@ impl Pins {
         &self.path
     }
 
+    /// The same directory and the same lock, for another part of this process.
+    pub(super) fn another(&self) -> Result<Self, PinFault> {
+        let folder = self.folder.try_clone().map_err(|error| self.fault("open again", error))?;
+        Ok(Self { path: self.path.clone(), folder })
+    }
+
     /// The path of a pin, for system calls: people know it as [`Self::shown`].
     pub(super) fn of(&self, name: &str) -> PathBuf {
         PathBuf::from(format!("/proc/self/fd/{}/{name}", self.folder.as_raw_fd()))

@@ -2,10 +2,11 @@
 
 mod held;
 
+use filter_common::table::Drops;
 use filter_common::{PeerKey, Rate, Sanction, Timestamp, gcra};
 
 use super::bounded::{Shards, Worth};
-use super::enforcer::{Admission, Enforcer, Home};
+use super::enforcer::{Admission, Dropped, Enforcer, Home};
 
 pub use held::Held;
 
@@ -15,6 +16,9 @@ struct InForce {
     sanction: Sanction,
     authenticated_until: Timestamp,
     arrival: u64,
+    /// When the sanction was put in force.
+    since: Timestamp,
+    dropped: Dropped,
 }
 
 impl Worth for InForce {
@@ -58,6 +62,33 @@ impl LocalEnforcer {
         self.peers.of(peer).get_mut(peer).is_some_and(|entry| entry.authenticated_until > now)
     }
 
+    /// When the sanction of a peer was put in force.
+    #[must_use]
+    pub fn in_force_since(&self, peer: PeerKey) -> Option<Timestamp> {
+        let mut peers = self.peers.of(peer);
+        peers.get_mut(peer).filter(|entry| entry.sanction != Sanction::None).map(|entry| entry.since)
+    }
+
+    /// The kernel has dropped this of a peer until now, since it was last asked.
+    pub fn note_dropped(&self, peer: PeerKey, drops: Drops, now: Timestamp) {
+        if drops.packets == 0 {
+            return;
+        }
+        if let Some(entry) = self.peers.of(peer).get_mut(peer) {
+            let dropped = &mut entry.dropped;
+            dropped.packets = dropped.packets.saturating_add(drops.packets);
+            dropped.octets = dropped.octets.saturating_add(drops.octets);
+            dropped.first.get_or_insert(now);
+            dropped.last = Some(now);
+        }
+    }
+
+    /// Peers that were forgotten to make room for others.
+    #[must_use]
+    pub fn forgotten(&self) -> u64 {
+        self.peers.forgotten()
+    }
+
     /// Peers held now, sanctioned or authenticated.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -81,7 +112,8 @@ impl Enforcer for LocalEnforcer {
                 None => {}
             }
         } else {
-            peers.entry(peer, now).sanction = sanction;
+            let entry = peers.entry(peer, now);
+            (entry.sanction, entry.since) = (sanction, now);
         }
     }
 
@@ -124,6 +156,10 @@ impl Enforcer for LocalEnforcer {
         let mut peers = self.peers.of(peer);
         let in_force = peers.get_mut(peer).filter(|in_force| in_force.worth(now) > 0)?;
         Some(Held::of(peer, in_force, now))
+    }
+
+    fn dropped(&self, peer: PeerKey) -> Dropped {
+        self.peers.of(peer).get_mut(peer).map_or_else(Dropped::default, |entry| entry.dropped)
     }
 }
 
@@ -171,6 +207,20 @@ mod tests {
         enforcer.authenticate(peer, at(50), at(0));
         assert_eq!(enforcer.admit(peer, at(49)), Admission::Admitted);
         assert_eq!(enforcer.admit(peer, at(50)), Admission::Blocked);
+    }
+
+    #[test]
+    fn what_the_kernel_dropped_is_kept_with_the_peer() {
+        let enforcer = enforcer();
+        let peer = PeerKey::from(PEER);
+        enforcer.note_dropped(peer, Drops { packets: 1, octets: 60 }, at(1));
+        assert!(enforcer.is_empty(), "of a peer that is not held, nothing is");
+        enforcer.enforce(peer, Sanction::Blocked { until: at(100) }, at(0));
+        for (seconds, packets) in [(1, 0), (2, 3), (3, 0), (4, 2)] {
+            enforcer.note_dropped(peer, Drops { packets, octets: packets * 60 }, at(seconds));
+        }
+        let dropped = Dropped { packets: 5, octets: 300, first: Some(at(2)), last: Some(at(4)) };
+        assert_eq!((enforcer.dropped(peer), enforcer.in_force_since(peer)), (dropped, Some(at(0))));
     }
 
     #[test]

@@ -183,6 +183,28 @@ label! {
 }
 
 label! {
+    /// What a host is in the kernel's table for.
+    HostKind {
+        /// Connections at a rate.
+        Limited = "limited",
+        /// Nothing.
+        Blocked = "blocked",
+        /// It is exempt from both.
+        Authenticated = "authenticated",
+    }
+}
+
+label! {
+    /// Which side of the kernel's table is meant.
+    HostState {
+        /// What this process wants to stand in it.
+        Wanted = "wanted",
+        /// What stands in it.
+        Installed = "installed",
+    }
+}
+
+label! {
     /// What became of a message.
     MessageOutcome {
         /// The backend took it.

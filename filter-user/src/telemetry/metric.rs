@@ -2,8 +2,8 @@
 
 use super::label::{
     AuthMechanism, AuthOutcome, BackendFailure, Bound, CachedAnswer, DirectoryKind, HandshakeOutcome,
-    HeaderRefusal, Label, MessageOutcome, Outcome, PolicyOutcome, RecipientOutcome, RemoteAnswer,
-    SanctionKind, SessionEnd, SessionRefusal, StrikeKind, TimeoutKind, TlsVersion,
+    HeaderRefusal, HostKind, HostState, Label, MessageOutcome, Outcome, PolicyOutcome, RecipientOutcome,
+    RemoteAnswer, SanctionKind, SessionEnd, SessionRefusal, StrikeKind, TimeoutKind, TlsVersion,
 };
 
 /// How a metric moves.
@@ -159,6 +159,22 @@ metrics! {
     };
     KERNEL_NOT_HELD = counter("relaygate_kernel_not_held_total",
         "Sanctions and authentications that found no room in the kernel's maps; this process enforces them");
+    KERNEL_HOSTS = Metric {
+        name: "relaygate_kernel_hosts",
+        kind: Type::Gauge,
+        label: names::<HostState>("state"),
+        second: names::<HostKind>("kind"),
+        help: "Hosts that are wanted in the kernel's table, and that stand there",
+    };
+    KERNEL_DIFFERENCES = gauge("relaygate_kernel_differences",
+        "Hosts for whom the last round found another thing in the kernel's table than is wanted, for no reason that is known");
+    KERNEL_REPAIRED = counter("relaygate_kernel_repaired_total", "Hosts in the kernel's table that were put right");
+    KERNEL_AUTHENTICATED_EVICTED = counter("relaygate_kernel_authenticated_evicted_total",
+        "Authenticated hosts that max-authenticated made leave the kernel's table");
+    KERNEL_TABLE_HOSTS = gauge("relaygate_kernel_table_hosts", "Hosts in the kernel's table");
+    KERNEL_TABLE_CAPACITY = gauge("relaygate_kernel_table_capacity",
+        "Slots of the kernel's table; it grows when 13 of 16 are taken, up to max-peers and max-authenticated");
+    KERNEL_NETWORKS_LIMITED = gauge("relaygate_kernel_networks_limited", "Networks that are limited as a whole");
     KERNEL_RUNS = counter("relaygate_kernel_program_runs_total", "Times that the XDP program ran, where the kernel counts it");
     KERNEL_RUN_NANOSECONDS = counter("relaygate_kernel_program_run_nanoseconds_total",
         "Time that the XDP program took in all, in nanoseconds, where the kernel counts it");

@@ -231,6 +231,7 @@ mod tests {
     use metrics_exporter_prometheus::PrometheusBuilder;
 
     use super::*;
+    use crate::telemetry::KernelTableMetrics;
 
     #[test]
     fn every_metric_is_on_the_page_once_it_is_known() {
@@ -240,6 +241,7 @@ mod tests {
             metric::describe_all();
             set_build_info();
             kernel_packets("pass").absolute(7);
+            let _ = KernelTableMetrics::new();
             backend_up("mail.example:25".to_owned()).set(1.0);
             let metrics = Metrics::new();
             metrics.strikes.of(StrikeKind::FailedAuth).increment(2);

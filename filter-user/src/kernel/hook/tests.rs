@@ -34,6 +34,8 @@ mod as_root {
             reply_rate: rate,
             max_peers: 100,
             max_authenticated: 100,
+            authenticated_max: std::time::Duration::from_secs(1),
+            growing: crate::kernel::Growing::Here,
             pins: None,
             owner: None,
             log_level: KernelLog::Off,

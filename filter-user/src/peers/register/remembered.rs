@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use filter_common::{PeerKey, Sanction, Timestamp};
 
 use super::{LastStrike, Record, Register};
-use crate::peers::bounded::Worth as _;
+use crate::peers::bounded::{SHARDS, Worth as _};
 use crate::peers::enforcer::Enforcer;
 use crate::peers::local::Held;
 use crate::peers::strikes::StrikeLevel;
@@ -106,6 +106,29 @@ impl Register {
             Sanction::Limited { .. } if record.awaits_return() => {}
             Sanction::None => {}
             sanction => self.enforcer.enforce(peer, sanction, now),
+        }
+    }
+
+    /// Remembers what is in force already, of peers of whom nothing is remembered: what an earlier process has left in the
+    /// kernel. Who is blocked has been blocked once, at least.
+    pub fn inherit(&self, now: Timestamp) {
+        for shard in 0..SHARDS {
+            for held in self.enforcer.held_in_shard(shard, now) {
+                let mut record =
+                    Record { authenticated_until: held.authenticated_until, ..Record::default() };
+                if let Sanction::Blocked { until } = held.sanction {
+                    (record.blocks, record.blocked_until) = (1, until);
+                }
+                // A limit ends without a trace.
+                if record.worth(now) == 0 {
+                    continue;
+                }
+                let mut peers = self.peers.of(held.peer);
+                let known = peers.entry(held.peer, now);
+                if known.worth(now) == 0 {
+                    *known = record;
+                }
+            }
         }
     }
 
@@ -274,5 +297,31 @@ mod tests {
         assert_eq!(register.changes(), before);
         register.strike(PEER, Strike::RelayAttempt, at(1));
         assert_ne!(register.changes(), before);
+    }
+
+    #[test]
+    fn what_is_in_force_already_is_remembered_as_far_as_it_tells() {
+        let register = register(PrefixLengths::default());
+        let [blocked, limited, authenticated] = [7, 8, 9].map(|n| IpAddr::from([192, 0, 2, n]));
+        let until = at(300);
+        let enforcer = register.enforcer();
+        enforcer.enforce(register.key(blocked), Sanction::Blocked { until }, at(0));
+        enforcer.enforce(register.key(limited), Sanction::Limited { until }, at(0));
+        enforcer.authenticate(register.key(authenticated), until, at(0));
+        register.inherit(at(1));
+        assert_eq!(register.len(), 2);
+        let struck = register.strike(blocked, Strike::RelayAttempt, at(2)).unwrap();
+        assert_eq!((struck.sanction, struck.escalated), (Sanction::Blocked { until }, false));
+        assert_eq!(register.strike(authenticated, Strike::RelayAttempt, at(2)), None, "it is exempt");
+        // The next block is its second, and so a longer one.
+        let mut now = at(301);
+        let second = (0..9).find_map(|_| {
+            now = now.plus(Duration::from_secs(1));
+            match register.strike(blocked, Strike::RelayAttempt, now)?.sanction {
+                Sanction::Blocked { until } => Some(until.since(now)),
+                Sanction::None | Sanction::Limited { .. } => None,
+            }
+        });
+        assert!(second.unwrap() > Duration::from_secs(300), "{second:?}");
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use filter_common::{BlockAction, PeerKey, PrefixLengths, Rate, Sanction};
 use filter_user::config::{Hook, KernelLog};
 use filter_user::judge::boot_now;
-use filter_user::kernel::{Kernel, KernelSettings};
+use filter_user::kernel::{Growing, Kernel, KernelSettings};
 use filter_user::peers::LocalEnforcer;
 
 use crate::daemon::{Daemon, eventually, metric};
@@ -127,6 +127,8 @@ fn settings(hook: Hook) -> KernelSettings {
         reply_rate: limit_rate,
         max_peers: 100,
         max_authenticated: 100,
+        authenticated_max: Duration::from_secs(24 * 3600),
+        growing: Growing::Here,
         pins: None,
         owner: None,
         log_level: KernelLog::Off,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use filter_common::{BlockAction, Counter, PeerKey, Rate, Sanction, Timestamp, Verdict};
 use filter_user::config::{Hook, KernelLog};
-use filter_user::kernel::{Entry, Fate, Kernel, KernelSettings};
+use filter_user::kernel::{Entry, Fate, Growing, Kernel, KernelSettings};
 use filter_user::peers::LocalEnforcer;
 
 use super::row::{Known, Outcome, Row, World};
@@ -42,6 +42,8 @@ pub(super) fn settings(world: &World) -> KernelSettings {
         reply_rate: REPLIES,
         max_peers: 100,
         max_authenticated: 100,
+        authenticated_max: Duration::from_secs(24 * 3600),
+        growing: Growing::Here,
         pins: None,
         owner: None,
         log_level: KernelLog::Off,

@@ -56,13 +56,14 @@ fn a_full_map_leaves_the_rest_to_this_process() {
     enforcer.enforce(peer(20), Sanction::Limited { until: now.plus(MINUTE) }, now);
     let admitted = (0..9).filter(|_| enforcer.admit(peer(20), now) == Admission::Admitted).count();
     assert_eq!(admitted, 2);
-    // What is lifted, and what is over, makes room.
+    // What is lifted makes room at once, what is over when it is swept.
     enforcer.enforce(peer(0), Sanction::None, now);
     enforcer.enforce(peer(30), blocked(now), now);
     assert_eq!((fate(&kernel, 0), fate(&kernel, 30)), (Some(Fate::Passed), Some(Fate::Dropped)));
     let later = now.plus(2 * MINUTE);
+    assert_eq!(kernel.sweep(later), 4);
     enforcer.enforce(peer(31), blocked(later), later);
-    assert_eq!((enforcer.in_kernel(), fate(&kernel, 31)), ((4, 0), Some(Fate::Dropped)));
+    assert_eq!((enforcer.in_kernel(), fate(&kernel, 31)), ((1, 0), Some(Fate::Dropped)));
 }
 
 #[test]

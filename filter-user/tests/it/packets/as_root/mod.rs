@@ -1,6 +1,7 @@
 //! The kernel's part: the same rows in the kernel, the kernel as a home of sanctions, and real connections.
 
 mod home;
+mod hosts;
 mod limits;
 mod random;
 mod size;
