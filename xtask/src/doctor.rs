@@ -60,6 +60,11 @@ const TOOLS: &[Tool] = &[
         "boots other kernels, which try the kernel program",
     ),
     apt("busybox-static", "/bin/busybox", "what those kernels start"),
+    apt(
+        "systemd",
+        "/usr/bin/systemd-analyze",
+        "tests verify the units of docs/systemd; nothing is started by it",
+    ),
     apt("tcpdump", "/usr/bin/tcpdump", "shows the packets of a failed namespace test"),
     apt("strace", "/usr/bin/strace", "tests count system calls"),
     Tool {

@@ -68,7 +68,7 @@ const MAY_IMPORT: [(&str, &[&str]); 17] = [
 ];
 
 /// Crates that one part alone knows.
-const ONLY_IN: [(&str, &[&str]); 29] = [
+const ONLY_IN: [(&str, &[&str]); 31] = [
     ("argon2", &["filter-user/src/auth/"]),
     ("aya", &["filter-user/src/kernel/", "filter-common/src/pod.rs"]),
     ("aya_ebpf", &["filter-ebpf/src/"]),
@@ -85,6 +85,8 @@ const ONLY_IN: [(&str, &[&str]); 29] = [
     ("indicatif", &["filter-user/src/cli/"]),
     ("ldap3", &["filter-user/src/lookup/"]),
     ("metrics", &["filter-user/src/telemetry/"]),
+    ("netlink_bindings", &["filter-user/src/kernel/survey/"]),
+    ("netlink_socket2", &["filter-user/src/kernel/survey/"]),
     ("metrics_exporter_prometheus", &["filter-user/src/control/"]),
     ("pcap_file", &["filter-user/src/cli/capture.rs"]),
     ("redis", &["filter-user/src/fleet/"]),

@@ -12,6 +12,7 @@ use super::destinations;
 use crate::auth::{PasswordFile, PasswordFileError, password_file};
 use crate::config::{Config, Effective, Hook, Origin};
 use crate::lookup::Directories;
+use crate::privilege::Identity;
 use crate::proxy::{ClientTls, OwnListeners, ServerTls, TlsError};
 
 /// Checks, and prints what would run.
@@ -22,6 +23,9 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         .build()
         .context("cannot start a runtime")?;
     let directories = Directories::open(&config, runtime.handle())?;
+    if let Some(user) = &config.kernel.user {
+        Identity::of(user)?;
+    }
     let tls = ServerTls::load(&config.tls)?;
     let listen: Vec<_> = config.listen.iter().map(|listen| listen.address).collect();
     destinations::check(&config, &OwnListeners::new(&listen, &config.own_addresses), &runtime)?;

@@ -9,6 +9,7 @@ pub mod demo;
 mod descriptors;
 mod destinations;
 pub mod detach;
+pub mod doctor;
 mod enforcement;
 pub mod exit_codes;
 pub mod explain;
@@ -48,6 +49,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Exi
         Some(("status", matches)) => status::run(matches),
         Some(("peers", matches)) => peers::run(matches),
         Some(("capture", matches)) => capture::run(matches),
+        Some(("doctor", matches)) => doctor::run(matches),
         Some(("demo", matches)) => demo::run_matches(matches),
         Some(("demo-part", matches)) => demo::run_part(matches),
         Some(("passwd", matches)) => passwd::run(matches),
@@ -87,6 +89,7 @@ pub fn command() -> Command {
         .subcommand(with_settings(status::command()))
         .subcommand(peers::command())
         .subcommand(with_settings(capture::command()))
+        .subcommand(with_settings(doctor::command()))
         .subcommand(passwd::command())
         .subcommand(demo::command())
         .subcommand(demo::part_command())

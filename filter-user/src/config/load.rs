@@ -27,6 +27,13 @@ use super::tls::{BackendTls, TlsSettings};
 use super::{setting::variable_of, settings as s};
 use crate::peers::Weights;
 
+impl KernelPart {
+    /// The kernel's part alone, whatever else is set or is not.
+    pub fn load(matches: &ArgMatches) -> Result<Self, ConfigError> {
+        Self::read(&gather(matches, std::env::vars_os())?)
+    }
+}
+
 impl Config {
     /// From flags that clap has parsed, this process's environment and the file that either names.
     pub fn load(matches: &ArgMatches) -> Result<Self, ConfigError> {

@@ -41,6 +41,7 @@ mod program;
 mod programs;
 mod reconcile;
 mod settings;
+pub mod survey;
 #[cfg(test)]
 mod testing;
 

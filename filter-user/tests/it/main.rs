@@ -33,3 +33,4 @@ mod state_file;
 mod tls;
 mod transcripts;
 mod true_address;
+mod units;

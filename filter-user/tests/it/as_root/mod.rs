@@ -8,6 +8,7 @@ mod decisions;
 mod delegation;
 mod delivery;
 mod demo;
+mod doctor;
 mod enforcement;
 mod failover;
 mod kb_q255695;

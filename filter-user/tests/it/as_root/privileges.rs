@@ -6,12 +6,14 @@ use std::fs::{self, Permissions};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use nix::unistd::User;
 use socket2::{Domain, Socket, Type};
 
+use super::site::Site;
 use crate::daemon::{Daemon, PATIENCE, eventually, metric, relaygate};
 use crate::dialogue::Dialogue;
 use crate::netns::Namespace;
@@ -157,6 +159,38 @@ fn as_a_user_without_capabilities_it_serves_and_sanctions_in_the_kernel_and_read
     assert!(!own.join("control").exists());
 }
 
+/// What is pinned belongs to the user: so a daemon without capabilities attaches to an interface that comes back, and the
+/// next start, as root, takes everything over.
+#[test]
+fn without_capabilities_it_follows_its_interfaces_and_the_next_start_takes_over() {
+    const PINS: &str = "/sys/fs/bpf/relaygate";
+    let site = Site::new();
+    let (user, flags) = (nobody(), format!("--user {USER} --interface e0 --pin-directory {PINS}"));
+    let first = site.daemon(Duration::from_secs(600), &flags);
+    first.logged("relaygate is user nobody from here on");
+    let has_program = || {
+        site.edge.run(|| {
+            let link = Command::new("ip").args(["link", "show", "dev", "e0"]).output().unwrap();
+            String::from_utf8(link.stdout).unwrap().contains("xdp")
+        })
+    };
+    assert!(has_program());
+    site.edge.ip("link del e0");
+    site.link();
+    eventually("the program on the interface that came back", || has_program().then_some(()));
+    assert_standing(first.pid(), &user, 0);
+    let owner = site.edge.run(|| fs::metadata(format!("{PINS}/link-e0")).unwrap().uid());
+    assert_eq!(owner, user.uid.as_raw());
+    first.signal(Signal::SIGKILL);
+    drop(first);
+    assert!(has_program(), "it outlasts the process");
+
+    let second = site.daemon(Duration::from_secs(600), &flags);
+    second.logged("sanctions are enforced in the kernel");
+    assert_standing(second.pid(), &user, 0);
+    assert!(has_program());
+}
+
 #[test]
 fn a_privilege_that_is_kept_is_said_with_its_reason_and_is_the_only_one() {
     let edge = Namespace::new();
@@ -207,7 +241,7 @@ fn each_capability_that_the_kernels_part_lacks_is_named_and_the_rest_goes_on() {
 
 #[test]
 fn a_user_that_cannot_be_had_ends_the_start() {
-    let refused = |program: &mut std::process::Command, name: &str| {
+    let refused = |program: &mut Command, name: &str| {
         let output = program
             .args(["run", "--listen", "127.0.0.1:0", "--backend", "sink:", "--user", name])
             .output()
@@ -217,7 +251,7 @@ fn a_user_that_cannot_be_had_ends_the_start() {
     };
     let said = refused(&mut relaygate(), "no-such-user");
     assert!(said.contains("user = \"no-such-user\": this host has no such user; make one"), "{said}");
-    let mut without = std::process::Command::new("setpriv");
+    let mut without = Command::new("setpriv");
     without.args(["--bounding-set=-all,+setgid", env!("CARGO_BIN_EXE_relaygate")]);
     let said = refused(&mut without, USER);
     assert!(said.contains("cannot become it without CAP_SETUID"), "{said}");
