@@ -47,17 +47,14 @@ mod testing;
 
 use std::future::Future;
 use std::io;
-use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use aya::maps::{ArrayOfMaps, HashMap, MapData};
-use filter_common::table::generation_for;
-use filter_common::{BlockAction, Counter, PeerKey, PrefixLengths, Rate, Timestamp};
+use filter_common::{Counter, PeerKey, Timestamp};
 use ipnet::IpNet;
 
-use crate::config::{Hook, KernelLog};
+use crate::config::KernelLog;
 use crate::peers::{Enforcer, LocalEnforcer};
 
 pub use captured::CapturedPackets;
@@ -70,6 +67,7 @@ pub use hook::{Mode, PassedOver};
 pub use pin_fault::PinFault;
 pub use places::{Attached, Standing};
 pub use program::{Entry, Fate, MeasuringRuns, ProgramSize, ProgramStats, TestRun};
+pub use settings::KernelSettings;
 
 use adopt::Adopted;
 use aggregates::Aggregates;
@@ -87,70 +85,6 @@ use networks::Networks;
 use pin::Pins;
 use places::{Places, Shared};
 use programs::Programs;
-
-/// What the kernel program is told.
-#[derive(Clone, Debug, PartialEq)]
-pub struct KernelSettings {
-    /// Where it is attached, there or as soon as they are there.
-    pub interfaces: Vec<String>,
-    /// At which hook.
-    pub hook: Hook,
-    /// The protected ports.
-    pub ports: Vec<u16>,
-    /// Protected addresses of ours; all, where none is named.
-    pub addresses: Vec<IpAddr>,
-    /// Networks that are never sanctioned.
-    pub allow: Vec<IpNet>,
-    /// How much of an address is one peer.
-    pub prefixes: PrefixLengths,
-    /// New connections of a limited peer.
-    pub limit_rate: Rate,
-    /// New connections of a limited network.
-    pub network_rate: Rate,
-    /// How many blocked peers limit the network that they are in; 0: any number does not.
-    pub network_threshold: u32,
-    /// New connections of every other peer, where those are limited.
-    pub syn_limit: Option<Rate>,
-    /// How many peers that limit counts at once.
-    pub syn_limit_peers: usize,
-    /// What becomes of a blocked peer's packets.
-    pub block_action: BlockAction,
-    /// How many of them are answered in all.
-    pub reply_rate: Rate,
-    /// Sanctioned peers that the kernel holds at once.
-    pub max_peers: usize,
-    /// Authenticated peers that the kernel holds at once.
-    pub max_authenticated: usize,
-    /// How long use may prolong an authentication.
-    pub authenticated_max: Duration,
-    /// Who makes the table of hosts larger when more come.
-    pub growing: Growing,
-    /// Where it is pinned, so that it outlasts the process.
-    pub pins: Option<PathBuf>,
-    /// The user and group that own what is pinned, where that is not who pins it.
-    pub owner: Option<(u32, u32)>,
-    /// What the program logs of single packets.
-    pub log_level: KernelLog,
-}
-
-/// Hosts that the table has room for at first, where it grows.
-const FEW: usize = 1000;
-
-impl KernelSettings {
-    /// The generation of the table of hosts with room for as many as it may ever hold.
-    fn largest_generation(&self) -> u32 {
-        generation_for(self.max_peers.saturating_add(self.max_authenticated))
-    }
-
-    /// The one that a new table begins with.
-    fn first_generation(&self) -> u32 {
-        let largest = self.largest_generation();
-        match self.growing {
-            Growing::Never => largest,
-            Growing::Here | Growing::Beside { .. } => largest.min(generation_for(FEW)),
-        }
-    }
-}
 
 /// The program in the kernel. Dropped, it is detached from every interface, unless it is pinned.
 pub struct Kernel {
