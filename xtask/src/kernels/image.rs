@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 
 use super::package::Kernel;
-use super::{KNOWN_NOT_TO_HOLD, Programs, TESTS, TOO_LONG};
+use super::{Programs, TESTS, TOO_LONG};
 use crate::process;
 
 /// Before the exit code, at the end.
@@ -77,8 +77,7 @@ pub(super) fn make(to: &Path, kernel: &Kernel, programs: &Programs) -> Result<()
 }
 
 fn script() -> String {
-    let left_out = TOO_LONG.iter().chain(&KNOWN_NOT_TO_HOLD);
-    let left_out: Vec<_> = left_out.map(|name| format!(" --skip {name}")).collect();
+    let left_out: Vec<_> = TOO_LONG.iter().map(|name| format!(" --skip {name}")).collect();
     INIT.replace("MODULES", &MODULES.join(" "))
         .replace("TESTS", &format!("{}{}", TESTS.join(" "), left_out.concat()))
         .replace("ENDING", END)

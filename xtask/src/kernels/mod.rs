@@ -37,10 +37,6 @@ const TOO_LONG: [&str; 6] = [
     "every_row_holds",
 ];
 
-/// What does not hold on all of them: on 6.1 a blocked peer's packet is dropped without an answer, whatever
-/// `block-action` says (docs/kernel.md).
-const KNOWN_NOT_TO_HOLD: [&str; 1] = ["answers_keep_to_their_rate_and_the_rest_is_dropped"];
-
 /// A machine that takes longer has come to a stop.
 const PATIENCE: Duration = Duration::from_secs(300);
 
