@@ -9,6 +9,7 @@ use aya::maps::MapError;
 use aya::programs::ProgramError;
 use rustix::thread::CapabilitySet;
 
+use super::needs::{self, Version};
 use super::probe::OLDEST_KERNEL;
 use crate::privilege::{PrivilegeError, as_spoken};
 
@@ -42,10 +43,15 @@ pub enum KernelError {
         source: PrivilegeError,
     },
     /// The kernel is older than the program needs.
-    #[error("kernel {release} cannot run the XDP program: {}.{} or later is needed", OLDEST_KERNEL.0, OLDEST_KERNEL.1)]
+    #[error(
+        "kernel {release} cannot run the XDP program: {}.{} or later is needed{}", OLDEST_KERNEL.0, OLDEST_KERNEL.1,
+        said_to_lack(*.version)
+    )]
     KernelTooOld {
         /// As `uname -r` says.
         release: String,
+        /// Its numbers.
+        version: Version,
     },
     /// No hook of any interface takes the program.
     #[error(
@@ -206,6 +212,32 @@ fn is_denied(error: &(dyn Error + 'static)) -> bool {
     system_error(error).and_then(io::Error::raw_os_error) == Some(nix::libc::EPERM)
 }
 
+/// What a kernel of this version lacks, each with the first that has it; nothing where it is only not promised to do.
+fn said_to_lack(version: Version) -> String {
+    let lacking =
+        needs::lacking(version).map(|need| format!("{} ({}.{})", need.name, need.since.0, need.since.1));
+    match lacking.collect::<Vec<_>>() {
+        none if none.is_empty() => String::new(),
+        lacking => format!("; it lacks {}", lacking.join(", ")),
+    }
+}
+
 fn innermost(error: &(dyn Error + 'static)) -> String {
     system_error(error).map_or_else(|| error.to_string(), |system| format!("{error}: {system}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_kernel_is_told_what_it_lacks_and_where_that_is() {
+        let said = |release: &str, version| {
+            KernelError::KernelTooOld { release: release.to_owned(), version }.to_string()
+        };
+        let lacks =
+            "; it lacks bpf_ktime_get_coarse_ns (5.11), BPF_FETCH | BPF_ADD (5.12), BPF_CMPXCHG (5.12)";
+        assert!(said("5.10.0-30-amd64", (5, 10)).ends_with(lacks), "{}", said("5.10", (5, 10)));
+        assert!(said("5.14.0", (5, 14)).ends_with("5.15 or later is needed"));
+    }
 }

@@ -18,8 +18,8 @@ pub const TO_LOAD: CapabilitySet =
 /// Whether the program can be tried here at all.
 pub fn require() -> Result<(), KernelError> {
     let release = release();
-    if version(&release).is_some_and(|version| version < OLDEST_KERNEL) {
-        return Err(KernelError::KernelTooOld { release });
+    if let Some(version) = version(&release).filter(|version| *version < OLDEST_KERNEL) {
+        return Err(KernelError::KernelTooOld { release, version });
     }
     let effective = privilege::effective().map_err(|source| KernelError::Privilege { source })?;
     match missing(effective) {
