@@ -11,6 +11,7 @@ mod layers;
 mod process;
 mod proofs;
 mod rust_source;
+mod shown;
 mod test;
 mod tidy;
 mod tree;

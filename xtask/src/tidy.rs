@@ -1,8 +1,10 @@
-//! Checks on the source text: first lines, lengths, names, leftovers, rows of tables that nothing uses. Compiles nothing.
+//! Checks on the source text: first lines, lengths, names, leftovers, rows of tables that nothing uses, tests that a page
+//! names. Compiles nothing.
 
 use anyhow::bail;
 
 use crate::rust_source;
+use crate::shown;
 use crate::tree::{self, TextFile};
 
 /// A file past this is split along its states.
@@ -36,6 +38,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         }
     }
     faults.extend(TABLES.iter().flat_map(|(table, prefix)| unused_rows(&files, table, prefix)));
+    faults.extend(shown::faults(&files));
     if !faults.is_empty() {
         bail!("the source is not tidy:\n  {}", faults.join("\n  "));
     }

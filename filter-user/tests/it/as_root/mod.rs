@@ -18,5 +18,6 @@ mod peers;
 mod privileges;
 mod relay_host;
 mod site;
+mod threats;
 mod tls_mail;
 mod transparent;
