@@ -70,6 +70,12 @@ pub enum KernelError {
         /// Why.
         source: Box<dyn Error + Send + Sync>,
     },
+    /// The kernel has not taken off what nothing holds any more.
+    #[error("the program is still on `{interface}`: somebody else holds its link, as `bpftool link` shows")]
+    StillAttached {
+        /// Its name.
+        interface: String,
+    },
     /// What lasts longer than the process cannot be had.
     #[error(transparent)]
     Pins(#[from] PinFault),

@@ -1,13 +1,15 @@
 //! What holds the program on an interface: a link that ends with this process, or one that is pinned and does not.
 
 use std::error::Error;
+use std::time::{Duration, Instant};
 use std::{fs, io};
 
-use aya::programs::TcAttachType;
 use aya::programs::links::{FdLink, LinkError, LinkType, PinnedLink};
 use aya::programs::tc::{SchedClassifierLink, qdisc_detach_program};
+use aya::programs::{SchedClassifier, TcAttachType};
 
 use super::error::{KernelError, system_error};
+use super::interface::xdp_program;
 use super::pin::{self, Pins};
 use super::pin_fault::PinFault;
 use super::programs::{Programs, TC};
@@ -83,7 +85,15 @@ pub(super) struct Found {
     pub(super) index: Option<u32>,
     /// Whether it is one of XDP; else it is one at tc.
     pub(super) is_xdp: bool,
+    /// Its program, by number.
+    program: u32,
 }
+
+/// How long the kernel may take to detach what nothing holds any more. It does so some moments later, when all CPUs have
+/// gone on.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Between two looks whether it has.
+const A_MOMENT: Duration = Duration::from_millis(2);
 
 impl Found {
     /// The link that is pinned for an interface.
@@ -102,7 +112,33 @@ impl Found {
         };
         let info = link.info().map_err(|error| fault(&error))?;
         let is_xdp = matches!(info.link_type(), Ok(LinkType::Xdp));
-        Ok(Some(Self { index: interface_of(info.id()), link, is_xdp }))
+        Ok(Some(Self { index: interface_of(info.id()), link, is_xdp, program: info.program_id() }))
+    }
+
+    /// Removes the pins of these, of the interfaces that are named with them, by `remove`; and waits until their programs
+    /// are off.
+    pub(super) fn take_off<E>(
+        found: Vec<(String, Self)>,
+        remove: impl FnOnce() -> Result<(), E>,
+    ) -> Result<(), KernelError>
+    where
+        KernelError: From<E>,
+    {
+        let places: Vec<_> = found
+            .into_iter()
+            .filter_map(|(interface, found)| Some((interface, found.index?, found.is_xdp, found.program)))
+            .collect();
+        remove()?;
+        for (interface, index, is_xdp, program) in places {
+            let until = Instant::now() + PATIENCE;
+            while is_attached(&interface, index, is_xdp, program) {
+                if Instant::now() > until {
+                    return Err(KernelError::StillAttached { interface });
+                }
+                std::thread::sleep(A_MOMENT);
+            }
+        }
+        Ok(())
     }
 
     /// Has the link run these programs from now on: each packet is seen by the program before or by this one. The kernel
@@ -127,6 +163,15 @@ fn swap_tc(programs: &mut Programs, link: FdLink) -> Result<FdLink, Box<dyn Erro
     let tc = programs.tc_mut()?;
     let id = tc.attach_to_link(link.try_into()?)?;
     Ok(tc.take_link(id)?.try_into()?)
+}
+
+/// Whether an interface has this program. Who may not ask hears that it has not.
+fn is_attached(interface: &str, index: u32, is_xdp: bool, program: u32) -> bool {
+    if is_xdp {
+        return xdp_program(index).ok().flatten().is_some_and(|found| found.id == program);
+    }
+    SchedClassifier::query_tcx(interface, TcAttachType::Ingress)
+        .is_ok_and(|(_, found)| found.iter().any(|found| found.id() == program))
 }
 
 /// On which interface a link is, of which this process has a descriptor: the kernel tells that in the descriptor's

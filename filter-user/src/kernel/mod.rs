@@ -80,6 +80,7 @@ use generation::HOSTS;
 use generation_maker::{GenerationMaker, Source};
 use growing_table::GrowingTable;
 use hosts::{Bounds, HostTable};
+use link::Found;
 use maps::Maps;
 use networks::Networks;
 use pin::Pins;
@@ -215,7 +216,13 @@ impl Kernel {
         // Its lock comes first: nothing is taken from under a daemon that runs.
         let Some(pins) = Pins::existing(pins)? else { return Ok(false) };
         hook::remove_filters();
-        pins.clear()?;
+        let look = |interface: String| Ok(Found::look(&pins, &interface)?.map(|found| (interface, found)));
+        let found: Vec<_> = pins
+            .links()?
+            .into_iter()
+            .filter_map(|interface| look(interface).transpose())
+            .collect::<Result<_, KernelError>>()?;
+        Found::take_off(found, || pins.clear())?;
         Ok(true)
     }
 

@@ -216,8 +216,7 @@ impl Places {
         let Some(step) = steps.iter().position(|step| *step == mode).filter(|_| found.index == Some(index))
         else {
             // Of another interface that had this name, or at a hook that is not wanted any more.
-            drop(found);
-            self.unpin(interface)?;
+            Found::take_off(vec![(interface.to_owned(), found)], || self.unpin(interface))?;
             return Ok(None);
         };
         // Both kinds of XDP have one place, and a link in it cannot change its kind.
@@ -261,7 +260,8 @@ impl Places {
         let Some(pins) = &self.pins else { return Ok(()) };
         for interface in pins.links()? {
             if self.places.iter().all(|place| place.interface != interface) {
-                pins.remove(&pin::link_of(&interface))?;
+                let found = Found::look(pins, &interface)?.map(|found| (interface.clone(), found));
+                Found::take_off(found.into_iter().collect(), || self.unpin(&interface))?;
                 tracing::info!(
                     { field::INTERFACE } = interface,
                     "taken off this interface, which is not set any more"

@@ -75,6 +75,27 @@ fn where_interfaces_are_not_set_any_more_the_program_leaves_them() {
     assert!(line.contains("\"lo\"") && line.contains("relaygate detach"), "{line}");
 }
 
+/// XDP has one place, which must be empty before a link of the other kind comes.
+#[test]
+fn another_hook_is_taken_at_the_next_start() {
+    let site = Site::new();
+    for (hook, mode) in [
+        ("xdp-native", "native XDP on e0"),
+        ("xdp-generic", "generic XDP on e0"),
+        ("xdp-native", "native XDP on e0"),
+        ("tc", "tc (TCX) on e0"),
+        ("xdp-generic", "generic XDP on e0"),
+    ] {
+        let daemon = site.daemon(LONG, &format!("{} --hook {hook}", pinned()));
+        let line = daemon.logged("sanctions are enforced in the kernel");
+        assert!(line.contains(mode), "{hook}: {line}");
+    }
+    // And where any will do, the best of them comes before the worse one goes.
+    drop(site.daemon(LONG, &format!("{} --hook tc", pinned())));
+    let daemon = start(&site);
+    assert!(daemon.log().contains("native XDP on e0"), "{}", daemon.log());
+}
+
 /// A file system of its own on a folder that relaygate makes, where the usual one is not asked for.
 #[test]
 fn a_pin_directory_elsewhere_gets_a_file_system_of_its_own_and_loses_it() {
