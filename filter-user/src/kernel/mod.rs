@@ -162,7 +162,8 @@ impl Kernel {
         let control = Arc::new(ControlPage::new(&maps.take_array(maps::CONTROL)?)?);
         let captured = CapturedPackets::new(maps.take("CAPTURED")?);
         let arrivals = maps.take("ARRIVALS")?;
-        let networks = Networks::new(maps.take("NETWORKS")?, control.clone());
+        let networks =
+            Networks::new(maps.take("NETWORKS")?, control.clone()).map_err(KernelError::map("NETWORKS"))?;
         let aggregates = Aggregates::new(settings.network_threshold, settings.prefixes, Box::new(networks));
         let largest = settings.largest_generation();
         let is_started = hosts.is_some();

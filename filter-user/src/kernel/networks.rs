@@ -26,10 +26,18 @@ impl std::fmt::Debug for Networks {
 }
 
 impl Networks {
-    pub(super) fn new(map: LpmTrie<MapData, [u8; 16], NetworkEntry>, control: Arc<ControlPage>) -> Self {
+    /// Nothing is limited. What an earlier process left in the map goes: nobody counts it any more.
+    pub(super) fn new(
+        map: LpmTrie<MapData, [u8; 16], NetworkEntry>,
+        control: Arc<ControlPage>,
+    ) -> Result<Self, MapError> {
         let mut networks = Self { map, limited: 0, control };
         networks.now_limited(0);
-        networks
+        let left: Vec<_> = networks.map.keys().filter_map(Result::ok).collect();
+        for network in left {
+            networks.map.remove(&network)?;
+        }
+        Ok(networks)
     }
 
     fn now_limited(&mut self, limited: u64) {

@@ -161,7 +161,7 @@ impl Register {
             return None;
         }
         let record = peers.entry(peer, now);
-        if record.authenticated_until > now {
+        if self.authenticated_until(peer, record, now) > now {
             return None;
         }
         let before = self.in_force(peer, record, now);

@@ -146,7 +146,7 @@ impl Register {
         was
     }
 
-    fn authenticated_until(&self, peer: PeerKey, record: &Record, now: Timestamp) -> Timestamp {
+    pub(super) fn authenticated_until(&self, peer: PeerKey, record: &Record, now: Timestamp) -> Timestamp {
         // Use may have prolonged it where it is enforced; and what was taken over from an earlier process stands there alone.
         let held = self.enforcer.held(peer, now).map(|held| held.authenticated_until);
         record.authenticated_until.max(held.unwrap_or_default())

@@ -130,6 +130,16 @@ fn an_allow_listed_host_earns_nothing() {
 }
 
 #[test]
+fn what_use_has_prolonged_counts_for_strikes_too() {
+    let register = register(&[]);
+    register.authenticate(PEER, at(100), at(1));
+    let peer = register.key(PEER);
+    register.enforcer.authenticate(peer, at(1000), at(90));
+    assert_eq!(register.strike(PEER, Strike::RelayAttempt, at(500)), None);
+    assert!(register.strike(PEER, Strike::RelayAttempt, at(1000)).is_some(), "until it is over");
+}
+
+#[test]
 fn to_authenticate_clears_the_strikes() {
     let register = register(&[]);
     strike(&register, 5, at(1));
