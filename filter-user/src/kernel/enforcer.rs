@@ -1,6 +1,6 @@
 //! The home of sanctions in the kernel. This process holds what is wanted, in a [`LocalEnforcer`], which also enforces
 //! what does not come through the kernel; the table of hosts holds what is installed. Both are written together, and
-//! [`sweep`](KernelEnforcer::sweep) keeps them in accord.
+//! `sweep` keeps them in accord.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
