@@ -26,7 +26,6 @@ export PATH=/sbin:/usr/sbin:/bin RUST_BACKTRACE=0
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
-mount -t tmpfs tmp /tmp
 mount -t bpf bpf /sys/fs/bpf
 depmod
 for module in MODULES; do modprobe $module || echo no module $module; done
