@@ -1,6 +1,8 @@
 //! An IP address as the program handles it: two words, because a machine that compares and hashes words should not meet
 //! sixteen octets.
 
+use core::net::IpAddr;
+
 use crate::{PeerKey, PrefixLengths};
 
 /// An address: its 16 octets as two words in the machine's order; an IPv4 address is mapped into `::ffff:0:0/96`.
@@ -37,6 +39,15 @@ impl Address {
     }
 }
 
+impl From<IpAddr> for Address {
+    fn from(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(v4) => Self::from_ipv4(v4.to_bits()),
+            IpAddr::V6(v6) => Self(PeerKey::from_octets(v6.octets()).words()),
+        }
+    }
+}
+
 /// A mask of the first `length` bits of 64; all of them where it is longer.
 #[inline(always)]
 const fn leading_bits(length: u32) -> u64 {
@@ -49,11 +60,21 @@ const fn leading_bits(length: u32) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{IpAddr, Ipv4Addr};
+    use std::net::{Ipv4Addr, Ipv6Addr};
 
     use proptest::prelude::*;
 
     use super::*;
+
+    /// The same, from the address as one number.
+    fn naive(octets: [u8; 16], lengths: PrefixLengths) -> [u8; 16] {
+        let length = match Ipv6Addr::from(octets).to_ipv4_mapped() {
+            Some(_) => 96 + u32::from(lengths.ipv4),
+            None => u32::from(lengths.ipv6),
+        };
+        let mask = u128::MAX.checked_shl(128 - length).unwrap_or(0);
+        (u128::from_be_bytes(octets) & mask).to_be_bytes()
+    }
 
     proptest! {
         #[test]
@@ -66,9 +87,12 @@ mod tests {
             let lengths = PrefixLengths { ipv4, ipv6 };
             let address = Address(PeerKey::from_octets(octets).words());
             prop_assert_eq!(address.octets(), octets);
+            prop_assert_eq!(address.peer(lengths).octets(), naive(octets, lengths));
             prop_assert_eq!(address.peer(lengths), PeerKey::from_ipv6(octets, lengths));
             let mapped = Address::from_ipv4(v4);
             prop_assert_eq!(mapped.octets(), Ipv4Addr::from(v4).to_ipv6_mapped().octets());
+            prop_assert_eq!(mapped, Address::from(IpAddr::V4(v4.into())));
+            prop_assert_eq!(mapped.peer(lengths).octets(), naive(mapped.octets(), lengths));
             prop_assert_eq!(mapped.peer(lengths), PeerKey::from_ip(IpAddr::V4(v4.into()), lengths));
         }
     }

@@ -26,9 +26,7 @@ impl Rate {
         let interval = period / events as u64;
         Self { interval, tolerance: interval.saturating_mul(burst as u64 - 1) }
     }
-}
 
-impl Rate {
     /// The rate for a limiter that counts in steps of so many nanoseconds: never more events than before, and as many at
     /// once.
     #[must_use]

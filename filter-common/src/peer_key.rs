@@ -2,6 +2,8 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::Address;
+
 /// How many leading bits of an address make one peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PrefixLengths {
@@ -46,24 +48,14 @@ impl PeerKey {
 
     /// The peer that an IPv4 address belongs to.
     #[must_use]
-    #[inline(always)]
     pub const fn from_ipv4(address: [u8; 4], lengths: PrefixLengths) -> Self {
-        let bits = ((u32::from_be_bytes(address) as u64) << 32) & leading_bits(lengths.ipv4);
-        Self([0, ((MAPPED as u64) << 32 | bits >> 32).to_be()])
+        Address::from_ipv4(u32::from_be_bytes(address)).peer(lengths)
     }
 
     /// The peer that an IPv6 address belongs to; a mapped IPv4 address is that IPv4 address.
     #[must_use]
-    #[inline(always)]
     pub const fn from_ipv6(address: [u8; 16], lengths: PrefixLengths) -> Self {
-        let bits = u128::from_be_bytes(address);
-        if bits >> 32 == MAPPED {
-            return Self::from_ipv4((bits as u32).to_be_bytes(), lengths);
-        }
-        // In halves: the kernel's machine has no shift of 128 bits by a number that is not known when compiling.
-        let high = (bits >> 64) as u64 & leading_bits(lengths.ipv6);
-        let low = bits as u64 & leading_bits(lengths.ipv6.saturating_sub(64));
-        Self([high.to_be(), low.to_be()])
+        Address(Self::from_octets(address).words()).peer(lengths)
     }
 
     /// The peer that an address belongs to.
@@ -97,19 +89,6 @@ impl PeerKey {
             Some(v4) => IpAddr::V4(v4),
             None => IpAddr::V6(v6),
         }
-    }
-}
-
-/// What stands before the 32 bits of a mapped IPv4 address.
-const MAPPED: u128 = 0xffff;
-
-/// A mask of the first `length` bits of 64; all of them where it is longer.
-#[inline(always)]
-const fn leading_bits(length: u8) -> u64 {
-    match length {
-        0 => 0,
-        1..64 => u64::MAX << (64 - length),
-        64.. => u64::MAX,
     }
 }
 

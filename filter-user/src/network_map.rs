@@ -8,26 +8,54 @@ use prefix_trie::PrefixMap;
 /// Some networks. An IPv4-mapped IPv6 address (RFC 4291 section 2.5.5.2) is its IPv4 address, in the map as in the
 /// question: a dual-stack socket shows an IPv4 peer that way. So `::/0` is all of IPv6 and nothing of IPv4.
 #[derive(Clone, Debug)]
-pub(super) struct NetworkMap<T> {
+pub(crate) struct NetworkMap<T> {
     ipv4: PrefixMap<Ipv4Net, T>,
     ipv6: PrefixMap<Ipv6Net, T>,
 }
 
 impl<T> NetworkMap<T> {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { ipv4: PrefixMap::new(), ipv6: PrefixMap::new() }
     }
 
     /// Keeps this for exactly this network, unless something is kept for it.
-    pub(super) fn insert(&mut self, network: IpNet, kept: T) {
-        match canonical(network) {
-            IpNet::V4(network) => _ = self.ipv4.entry(network).or_insert(kept),
-            IpNet::V6(network) => _ = self.ipv6.entry(network).or_insert(kept),
+    pub(crate) fn insert_first(&mut self, network: IpNet, kept: T) {
+        if self.get(network).is_none() {
+            self.insert(network, kept);
         }
     }
 
+    /// Keeps this for exactly this network, in place of what was.
+    pub(crate) fn insert(&mut self, network: IpNet, kept: T) {
+        match canonical(network) {
+            IpNet::V4(network) => _ = self.ipv4.insert(network, kept),
+            IpNet::V6(network) => _ = self.ipv6.insert(network, kept),
+        }
+    }
+
+    /// What is kept for exactly this network.
+    pub(crate) fn get(&self, network: IpNet) -> Option<&T> {
+        match canonical(network) {
+            IpNet::V4(network) => self.ipv4.get(&network),
+            IpNet::V6(network) => self.ipv6.get(&network),
+        }
+    }
+
+    /// Keeps nothing for exactly this network any more; returns what was.
+    pub(crate) fn remove(&mut self, network: IpNet) -> Option<T> {
+        match canonical(network) {
+            IpNet::V4(network) => self.ipv4.remove(&network),
+            IpNet::V6(network) => self.ipv6.remove(&network),
+        }
+    }
+
+    /// All that is kept.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
+        self.ipv4.iter().map(|(_, kept)| kept).chain(self.ipv6.iter().map(|(_, kept)| kept))
+    }
+
     /// The narrowest network that holds this address, and what is kept for it.
-    pub(super) fn find(&self, address: IpAddr) -> Option<(IpNet, &T)> {
+    pub(crate) fn find(&self, address: IpAddr) -> Option<(IpNet, &T)> {
         match address.to_canonical() {
             IpAddr::V4(address) => {
                 self.ipv4.get_lpm(&address.into()).map(|(network, kept)| (IpNet::V4(network), kept))
@@ -40,7 +68,7 @@ impl<T> NetworkMap<T> {
 }
 
 /// A network as it compares: without host bits, and `::ffff:a.b.c.d/(96 + n)` as `a.b.c.d/n`.
-pub(super) fn canonical(network: IpNet) -> IpNet {
+pub(crate) fn canonical(network: IpNet) -> IpNet {
     let network = network.trunc();
     if let IpNet::V6(ipv6) = network
         && let (Some(address), Some(length)) =
@@ -59,7 +87,7 @@ mod tests {
     fn map(networks: &[&str]) -> NetworkMap<usize> {
         let mut map = NetworkMap::new();
         for (number, network) in networks.iter().enumerate() {
-            map.insert(network.parse().unwrap(), number);
+            map.insert_first(network.parse().unwrap(), number);
         }
         map
     }

@@ -8,14 +8,15 @@ use crate::rust_source::{self, Named};
 use crate::tree::{self, TextFile};
 
 /// The core: bytes, addresses and instants come in, decisions and replies go out.
-const CORE: [&str; 4] = ["address", "peers", "policy", "smtp"];
+const CORE: [&str; 5] = ["address", "network_map", "peers", "policy", "smtp"];
 
 /// What each module of filter-user may import of ours; what is not listed, it may not.
-const MAY_IMPORT: [(&str, &[&str]); 17] = [
+const MAY_IMPORT: [(&str, &[&str]); 18] = [
     ("address", &[]),
+    ("network_map", &[]),
     ("smtp", &["address"]),
-    ("policy", &["address"]),
-    ("peers", &["filter_common"]),
+    ("policy", &["address", "network_map"]),
+    ("peers", &["network_map", "filter_common"]),
     ("config", &["address", "smtp", "policy", "peers", "filter_common"]),
     ("telemetry", &[]),
     ("privilege", &[]),

@@ -49,16 +49,6 @@ impl Aggregates {
         Self { threshold, prefixes, known: HashMap::default(), limited: 0, kernel, has_failed: false }
     }
 
-    /// Limits a network that nobody has counted.
-    pub(super) fn limit(&mut self, network: IpNet, until: Timestamp) -> io::Result<()> {
-        self.kernel.put(network, until)
-    }
-
-    /// Lifts such a limit.
-    pub(super) fn lift(&mut self, network: IpNet) -> io::Result<()> {
-        self.kernel.remove(network)
-    }
-
     /// How many are limited.
     pub(super) fn limited(&self) -> usize {
         self.limited

@@ -18,14 +18,14 @@ struct Authentication {
 
 /// Authenticated peers.
 #[derive(Debug)]
-pub(super) struct Exempt {
+pub(super) struct Authenticated {
     peers: HashMap<PeerKey, Authentication>,
     by_end: BTreeSet<(Timestamp, PeerKey)>,
     capacity: usize,
     longest: Duration,
 }
 
-impl Exempt {
+impl Authenticated {
     /// At most `capacity`; use prolongs nobody's beyond `longest` after it authenticated.
     pub(super) fn new(capacity: usize, longest: Duration) -> Self {
         Self { peers: HashMap::new(), by_end: BTreeSet::new(), capacity: capacity.max(1), longest }
@@ -113,39 +113,39 @@ mod tests {
 
     #[test]
     fn the_one_that_ends_first_goes_even_if_it_came_last() {
-        let mut exempt = Exempt::new(2, 60 * MINUTE);
-        assert_eq!(exempt.authenticate(peer(1), minute(50), minute(0)), None);
-        assert_eq!(exempt.authenticate(peer(2), minute(20), minute(0)), None);
-        assert_eq!(exempt.authenticate(peer(2), minute(60), minute(1)), None, "one of those inside");
-        assert_eq!(exempt.authenticate(peer(3), minute(55), minute(1)), Some(peer(1)));
-        assert_eq!(exempt.authenticate(peer(4), minute(10), minute(1)), Some(peer(4)));
-        assert!(!exempt.has_room() && exempt.until(peer(4)).is_none());
-        exempt.remove(peer(2));
-        exempt.remove(peer(2));
-        assert!(exempt.has_room() && exempt.until(peer(3)) == Some(minute(55)));
-        assert_eq!(exempt.by_end.len(), exempt.peers.len());
+        let mut peers = Authenticated::new(2, 60 * MINUTE);
+        assert_eq!(peers.authenticate(peer(1), minute(50), minute(0)), None);
+        assert_eq!(peers.authenticate(peer(2), minute(20), minute(0)), None);
+        assert_eq!(peers.authenticate(peer(2), minute(60), minute(1)), None, "one of those inside");
+        assert_eq!(peers.authenticate(peer(3), minute(55), minute(1)), Some(peer(1)));
+        assert_eq!(peers.authenticate(peer(4), minute(10), minute(1)), Some(peer(4)));
+        assert!(!peers.has_room() && peers.until(peer(4)).is_none());
+        peers.remove(peer(2));
+        peers.remove(peer(2));
+        assert!(peers.has_room() && peers.until(peer(3)) == Some(minute(55)));
+        assert_eq!(peers.by_end.len(), peers.peers.len());
     }
 
     #[test]
     fn use_prolongs_by_the_first_length_and_not_for_ever() {
-        let mut exempt = Exempt::new(2, 30 * MINUTE);
-        exempt.authenticate(peer(1), minute(10), minute(0));
-        assert_eq!(exempt.used(peer(1), minute(0)), None, "no longer than it is");
-        assert_eq!(exempt.used(peer(1), minute(9)), Some(minute(19)));
-        assert_eq!(exempt.used(peer(1), minute(18)), Some(minute(28)));
-        assert_eq!(exempt.used(peer(1), minute(27)), Some(minute(30)), "authenticated half an hour ago");
-        assert_eq!(exempt.used(peer(1), minute(29)), None);
-        exempt.authenticate(peer(1), minute(39), minute(29));
-        assert_eq!(exempt.used(peer(1), minute(30)), Some(minute(40)), "and again");
-        assert_eq!(exempt.used(peer(2), minute(30)), None, "nobody");
+        let mut peers = Authenticated::new(2, 30 * MINUTE);
+        peers.authenticate(peer(1), minute(10), minute(0));
+        assert_eq!(peers.used(peer(1), minute(0)), None, "no longer than it is");
+        assert_eq!(peers.used(peer(1), minute(9)), Some(minute(19)));
+        assert_eq!(peers.used(peer(1), minute(18)), Some(minute(28)));
+        assert_eq!(peers.used(peer(1), minute(27)), Some(minute(30)), "authenticated half an hour ago");
+        assert_eq!(peers.used(peer(1), minute(29)), None);
+        peers.authenticate(peer(1), minute(39), minute(29));
+        assert_eq!(peers.used(peer(1), minute(30)), Some(minute(40)), "and again");
+        assert_eq!(peers.used(peer(2), minute(30)), None, "nobody");
     }
 
     #[test]
     fn an_authentication_longer_than_use_may_prolong_keeps_its_length() {
-        let mut exempt = Exempt::new(2, MINUTE);
-        exempt.authenticate(peer(1), minute(10), minute(0));
-        assert_eq!((exempt.until(peer(1)), exempt.used(peer(1), minute(5))), (Some(minute(10)), None));
-        exempt.inherit(peer(2), minute(7));
-        assert_eq!((exempt.until(peer(2)), exempt.used(peer(2), minute(5))), (Some(minute(7)), None));
+        let mut peers = Authenticated::new(2, MINUTE);
+        peers.authenticate(peer(1), minute(10), minute(0));
+        assert_eq!((peers.until(peer(1)), peers.used(peer(1), minute(5))), (Some(minute(10)), None));
+        peers.inherit(peer(2), minute(7));
+        assert_eq!((peers.until(peer(2)), peers.used(peer(2), minute(5))), (Some(minute(7)), None));
     }
 }

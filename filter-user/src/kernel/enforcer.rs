@@ -2,7 +2,6 @@
 //! what does not come through the kernel; the table of hosts holds what is installed. Both are written together, and
 //! `sweep` keeps them in accord.
 
-use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -125,16 +124,6 @@ impl KernelEnforcer {
             evicted: hosts.evicted(),
             limited_networks: hosts.limited_networks(),
         }
-    }
-
-    /// Limits a network that nobody has counted.
-    pub(super) fn limit_network(&self, network: IpNet, until: Timestamp) -> io::Result<()> {
-        self.hosts().limit_network(network, until)
-    }
-
-    /// Lifts such a limit.
-    pub(super) fn lift_network(&self, network: IpNet) -> io::Result<()> {
-        self.hosts().lift_network(network)
     }
 
     /// What is wanted, and enforced where the kernel does not.

@@ -175,7 +175,7 @@ impl GrowingTable {
         (is_soon && self.next.is_none() && next <= self.largest).then_some(next)
     }
 
-    /// GrowingTable that nobody looks into any more.
+    /// Generations that nobody looks into any more.
     pub(super) fn take_settled(&mut self) -> Vec<Table<Mapped>> {
         std::mem::take(&mut self.settled)
     }

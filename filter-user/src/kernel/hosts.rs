@@ -1,7 +1,6 @@
 //! What the kernel knows of hosts, as userspace writes it: who stands in the table, within its bounds. What shall stand
 //! there it is told; it neither decides nor remembers that.
 
-use std::io;
 use std::time::Duration;
 
 use filter_common::table::{Drops, Entry, Kind, Meter, Standing};
@@ -9,8 +8,8 @@ use filter_common::{PeerKey, Timestamp};
 use ipnet::IpNet;
 
 use super::aggregates::Aggregates;
-use super::allowed::Allowed;
-use super::exempt::Exempt;
+use super::allow::Allowed;
+use super::authenticated::Authenticated;
 use super::growing_table::{GrowingTable, NotHeld};
 
 /// How many hosts the table holds at most.
@@ -40,7 +39,7 @@ pub(super) struct Done {
 #[derive(Debug)]
 pub(super) struct HostTable {
     table: GrowingTable,
-    exempt: Exempt,
+    authenticated: Authenticated,
     aggregates: Aggregates,
     allowed: Allowed,
     max_peers: usize,
@@ -50,8 +49,8 @@ pub(super) struct HostTable {
 impl HostTable {
     /// The table as it was found; [`Self::inherit`] looks at who is in it.
     pub(super) fn new(table: GrowingTable, aggregates: Aggregates, allowed: Allowed, bounds: Bounds) -> Self {
-        let exempt = Exempt::new(bounds.max_authenticated, bounds.authenticated_max);
-        Self { table, exempt, aggregates, allowed, max_peers: bounds.max_peers, evicted: 0 }
+        let authenticated = Authenticated::new(bounds.max_authenticated, bounds.authenticated_max);
+        Self { table, authenticated, aggregates, allowed, max_peers: bounds.max_peers, evicted: 0 }
     }
 
     /// Counts who was in the table before this process, and tells of each.
@@ -60,7 +59,7 @@ impl HostTable {
         for Entry { peer, standing, .. } in entries {
             match standing.kind {
                 Kind::Authenticated => {
-                    if let Some(evicted) = self.exempt.inherit(peer, standing.until) {
+                    if let Some(evicted) = self.authenticated.inherit(peer, standing.until) {
                         self.evict(evicted);
                         if evicted == peer {
                             continue;
@@ -84,7 +83,7 @@ impl HostTable {
         until: Timestamp,
         now: Timestamp,
     ) -> Result<Done, NotHeld> {
-        match self.exempt.authenticate(peer, until, now) {
+        match self.authenticated.authenticate(peer, until, now) {
             Some(evicted) if evicted == peer => {
                 self.evicted += 1;
                 Ok(self.take_out(peer))
@@ -100,21 +99,21 @@ impl HostTable {
     /// Lets the table hold what it shall of a peer.
     pub(super) fn accord(&mut self, peer: PeerKey, wanted: Wanted) -> Result<Done, NotHeld> {
         let Some((kind, until)) = wanted else { return Ok(self.take_out(peer)) };
-        match (kind, self.exempt.until(peer)) {
+        match (kind, self.authenticated.until(peer)) {
             (Kind::Authenticated, Some(known)) if known == until => self.put(peer, kind, until),
             (Kind::Authenticated, Some(_)) => {
                 // When it authenticated is not known: use does not prolong it.
-                self.exempt.inherit(peer, until);
+                self.authenticated.inherit(peer, until);
                 self.put(peer, kind, until)
             }
-            (Kind::Authenticated, None) if self.exempt.has_room() => {
-                self.exempt.inherit(peer, until);
+            (Kind::Authenticated, None) if self.authenticated.has_room() => {
+                self.authenticated.inherit(peer, until);
                 self.put(peer, kind, until)
             }
             // It was evicted. It must not be dropped where nobody knows that it has authenticated.
             (Kind::Authenticated, None) => Ok(self.take_out(peer)),
             (Kind::Limited | Kind::Blocked, _) => {
-                self.exempt.remove(peer);
+                self.authenticated.remove(peer);
                 let is_sanctioned =
                     self.table.get(peer).is_some_and(|entry| entry.standing.kind != Kind::Authenticated);
                 if !is_sanctioned && self.sanctioned() >= self.max_peers {
@@ -131,7 +130,7 @@ impl HostTable {
         let held = self.table.get(peer).map(|entry| entry.standing);
         match (held, wanted) {
             (None, None) => true,
-            (None, Some((Kind::Authenticated, _))) => !self.exempt.has_room(),
+            (None, Some((Kind::Authenticated, _))) => !self.authenticated.has_room(),
             (Some(held), Some((kind, until))) => held == self.standing(peer, kind, until),
             (None, Some(_)) | (Some(_), None) => false,
         }
@@ -140,7 +139,7 @@ impl HostTable {
     /// What is metered of a peer since the last time: its drops, and until when its use of an exemption prolongs that.
     pub(super) fn harvest(&mut self, peer: PeerKey, now: Timestamp) -> (Drops, Option<Timestamp>) {
         let Some((drops, is_used)) = self.table.harvest(peer) else { return (Drops::default(), None) };
-        let until = if is_used { self.exempt.used(peer, now) } else { None };
+        let until = if is_used { self.authenticated.used(peer, now) } else { None };
         if let Some(until) = until {
             // In place: there is always room for it.
             let _ = self.put(peer, Kind::Authenticated, until);
@@ -164,7 +163,7 @@ impl HostTable {
 
     /// Takes a peer out.
     pub(super) fn take_out(&mut self, peer: PeerKey) -> Done {
-        self.exempt.remove(peer);
+        self.authenticated.remove(peer);
         let Some(entry) = self.table.remove(peer) else { return Done::default() };
         if entry.standing.kind == Kind::Blocked {
             self.aggregates.unblocked(peer);
@@ -192,16 +191,6 @@ impl HostTable {
         self.evicted
     }
 
-    /// Limits a network that nobody has counted.
-    pub(super) fn limit_network(&mut self, network: IpNet, until: Timestamp) -> io::Result<()> {
-        self.aggregates.limit(network, until)
-    }
-
-    /// Lifts such a limit.
-    pub(super) fn lift_network(&mut self, network: IpNet) -> io::Result<()> {
-        self.aggregates.lift(network)
-    }
-
     /// Networks that are limited.
     pub(super) fn limited_networks(&self) -> usize {
         self.aggregates.limited()
@@ -222,7 +211,7 @@ impl HostTable {
         }
         let drops = self.table.insert(peer, standing, Meter::default()).inspect_err(|_| {
             // Nothing stands for it now either way.
-            self.exempt.remove(peer);
+            self.authenticated.remove(peer);
         })?;
         let was_blocked = before.is_some_and(|before| before.kind == Kind::Blocked);
         match (was_blocked, kind == Kind::Blocked) {

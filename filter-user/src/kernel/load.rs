@@ -6,7 +6,7 @@ use aya::maps::{Array, HashMap, MapData};
 use aya::{Ebpf, EbpfLoader};
 use filter_common::schema::{self, PORTS_PER_WORD, Stamped};
 use filter_common::table::{Meter, Seed};
-use filter_common::{LoadTime, Rate};
+use filter_common::{Address, LoadTime, Rate};
 
 use super::adopt::Adopted;
 use super::maps::Maps;
@@ -109,11 +109,7 @@ fn port_words(ports: &[u16]) -> Vec<(u32, u64)> {
 fn protect_addresses(maps: &mut Maps<'_>, addresses: &[IpAddr]) -> Result<(), KernelError> {
     let mut listed: HashMap<MapData, [u8; 16], u8> = maps.take("ADDRESSES")?;
     for address in addresses {
-        let octets = match address {
-            IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
-            IpAddr::V6(v6) => v6.octets(),
-        };
-        listed.insert(octets, 1, 0).map_err(KernelError::map("ADDRESSES"))?;
+        listed.insert(Address::from(*address).octets(), 1, 0).map_err(KernelError::map("ADDRESSES"))?;
     }
     Ok(())
 }

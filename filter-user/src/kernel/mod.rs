@@ -1,4 +1,4 @@
-//! The XDP program from userspace: loads it, attaches it, fills its maps, reads its counters and events. The only
+//! The kernel program from userspace: loads it, attaches it, fills its maps, reads its counters and events. The only
 //! module that knows aya. Decides no sanction: `peers` does, and enforces it here through [`Enforcer`].
 //!
 //! # Minimum kernel version
@@ -8,7 +8,7 @@
 mod adopt;
 mod aggregates;
 mod allow;
-mod allowed;
+mod authenticated;
 mod bpffs;
 mod captured;
 mod captures;
@@ -17,7 +17,6 @@ mod counters;
 pub mod enforcer;
 mod error;
 pub mod events;
-mod exempt;
 mod follow;
 mod generation;
 mod generation_maker;
@@ -52,7 +51,6 @@ use std::sync::{Arc, Mutex};
 
 use aya::maps::{ArrayOfMaps, HashMap, MapData};
 use filter_common::{Counter, PeerKey, Timestamp};
-use ipnet::IpNet;
 
 use crate::config::KernelLog;
 use crate::peers::{Enforcer, LocalEnforcer};
@@ -71,8 +69,7 @@ pub use settings::KernelSettings;
 
 use adopt::Adopted;
 use aggregates::Aggregates;
-use allow::AllowMap;
-use allowed::Allowed;
+use allow::{AllowMap, Allowed};
 use control::ControlPage;
 use counters::Counters;
 use events::Events;
@@ -177,7 +174,7 @@ impl Kernel {
             max_authenticated: settings.max_authenticated,
             authenticated_max: settings.authenticated_max,
         };
-        let allowed = Allowed::new(settings.allow.clone(), settings.prefixes);
+        let allowed = Allowed::new(&settings.allow, settings.prefixes);
         let hosts = HostTable::new(table, aggregates, allowed, bounds);
         let allow = AllowMap::new(maps.take("ALLOW")?, &settings.allow)?;
         let enforcer = Arc::new(KernelEnforcer::new(hosts, Box::new(allow), local));
@@ -272,7 +269,8 @@ impl Kernel {
     }
 
     /// Removes what is over at `now` from the kernel's table, and says how many entries that were. To be called from
-    /// time to time, also because the program learns here how long the machine was suspended: the program itself heeds no entry whose time is over, and removes none.
+    /// time to time: the program itself heeds no entry whose time is over, and removes none; and it learns here how long
+    /// the machine was suspended.
     pub fn sweep(&self, now: Timestamp) -> usize {
         self.control.tell_boot_offset();
         self.enforcer.sweep(now)
@@ -304,16 +302,6 @@ impl Kernel {
     /// Lets the kernel count runs until the answer is dropped. It costs each run two readings of a clock.
     pub fn measure_runs(&self) -> Result<MeasuringRuns, KernelError> {
         program::measure()
-    }
-
-    /// Limits a whole network until then, whoever is blocked in it.
-    pub fn limit_network(&mut self, network: &IpNet, until: Timestamp) -> Result<(), KernelError> {
-        self.enforcer.limit_network(*network, until).map_err(KernelError::mapped("NETWORKS"))
-    }
-
-    /// Lifts such a limit.
-    pub fn lift_network(&mut self, network: &IpNet) -> Result<(), KernelError> {
-        self.enforcer.lift_network(*network).map_err(KernelError::mapped("NETWORKS"))
     }
 
     /// Captures one of so many dropped packets of a peer into `CAPTURED`; nothing where none is asked for.

@@ -58,10 +58,7 @@ impl Programs {
     /// The entry point at XDP, to be asked about.
     pub(super) fn xdp(&self) -> Result<&Xdp, KernelError> {
         match self {
-            Self::Loaded(ebpf) => {
-                let program = ebpf.program(XDP).ok_or(KernelError::Missing { name: XDP })?;
-                program.try_into().map_err(KernelError::verifier)
-            }
+            Self::Loaded(ebpf) => of_kind(ebpf.program(XDP), XDP),
             Self::Pinned { xdp, .. } => Ok(xdp),
         }
     }
@@ -69,10 +66,7 @@ impl Programs {
     /// The same, to be attached.
     pub(super) fn xdp_mut(&mut self) -> Result<&mut Xdp, KernelError> {
         match self {
-            Self::Loaded(ebpf) => {
-                let program = ebpf.program_mut(XDP).ok_or(KernelError::Missing { name: XDP })?;
-                program.try_into().map_err(KernelError::verifier)
-            }
+            Self::Loaded(ebpf) => of_kind(ebpf.program_mut(XDP), XDP),
             Self::Pinned { xdp, .. } => Ok(xdp),
         }
     }
@@ -80,10 +74,7 @@ impl Programs {
     /// The entry point at tc, to be asked about.
     pub(super) fn tc(&self) -> Result<&SchedClassifier, KernelError> {
         match self {
-            Self::Loaded(ebpf) => {
-                let program = ebpf.program(TC).ok_or(KernelError::Missing { name: TC })?;
-                program.try_into().map_err(KernelError::verifier)
-            }
+            Self::Loaded(ebpf) => of_kind(ebpf.program(TC), TC),
             Self::Pinned { tc, .. } => Ok(tc),
         }
     }
@@ -91,11 +82,16 @@ impl Programs {
     /// The same, to be attached.
     pub(super) fn tc_mut(&mut self) -> Result<&mut SchedClassifier, KernelError> {
         match self {
-            Self::Loaded(ebpf) => {
-                let program = ebpf.program_mut(TC).ok_or(KernelError::Missing { name: TC })?;
-                program.try_into().map_err(KernelError::verifier)
-            }
+            Self::Loaded(ebpf) => of_kind(ebpf.program_mut(TC), TC),
             Self::Pinned { tc, .. } => Ok(tc),
         }
     }
+}
+
+/// A program of the object, as the kind that its user expects.
+fn of_kind<P, K: TryFrom<P, Error = ProgramError>>(
+    program: Option<P>,
+    name: &'static str,
+) -> Result<K, KernelError> {
+    program.ok_or(KernelError::Missing { name })?.try_into().map_err(KernelError::verifier)
 }

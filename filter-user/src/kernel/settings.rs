@@ -62,8 +62,9 @@ pub struct KernelSettings {
     pub log_level: KernelLog,
 }
 
-/// Hosts that the table has room for at first, where it grows.
-const FEW: usize = 1000;
+/// Hosts that the table has room for at first, where it grows: a mebibyte. In a smaller one, hosts that come as fast as they
+/// can be written fill the rest of it while the kernel still waits for readers of the one before.
+const FEW: usize = 25_000;
 
 impl KernelSettings {
     /// The generation of the table of hosts with room for as many as it may ever hold.

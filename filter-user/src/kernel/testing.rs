@@ -13,7 +13,7 @@ use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 
 use super::aggregates::{Aggregates, LimitedNetworks};
 use super::allow::AllowList;
-use super::allowed::Allowed;
+use super::allow::Allowed;
 use super::control::ControlPage;
 use super::enforcer::KernelEnforcer;
 use super::growing_table::{GrowingTable, Maker};
@@ -155,12 +155,8 @@ impl FakeKernel {
         )
         .unwrap();
         let aggregates = Aggregates::new(2, PrefixLengths::default(), Box::new(NoNetworks));
-        let hosts = HostTable::new(
-            generations,
-            aggregates,
-            Allowed::new(Vec::new(), PrefixLengths::default()),
-            bounds,
-        );
+        let hosts =
+            HostTable::new(generations, aggregates, Allowed::new(&[], PrefixLengths::default()), bounds);
         KernelEnforcer::new(hosts, Box::new(NoList), LocalEnforcer::new(Rate::new(6, MINUTE, 2), local))
     }
 

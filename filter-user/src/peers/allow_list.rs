@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use filter_common::Timestamp;
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use prefix_trie::PrefixMap;
+use ipnet::IpNet;
 
 use super::orders::Hand;
+use crate::network_map::NetworkMap;
 
 /// Networks that may be added by hand at once.
 pub const MAX_ALLOWANCES: usize = 4096;
@@ -34,104 +34,54 @@ pub enum Allowed {
     ByHand(Allowance),
 }
 
-/// Networks, to be looked up by address.
-#[derive(Debug)]
-struct Networks<T> {
-    ipv4: PrefixMap<Ipv4Net, T>,
-    ipv6: PrefixMap<Ipv6Net, T>,
-}
-
-impl<T> Networks<T> {
-    fn new() -> Self {
-        Self { ipv4: PrefixMap::new(), ipv6: PrefixMap::new() }
-    }
-
-    /// The smallest of them that an address lies in, and what is known of it.
-    fn get(&self, address: IpAddr) -> Option<(IpNet, &T)> {
-        match address.to_canonical() {
-            IpAddr::V4(v4) => {
-                self.ipv4.get_lpm(&v4.into()).map(|(network, known)| (IpNet::V4(network), known))
-            }
-            IpAddr::V6(v6) => {
-                self.ipv6.get_lpm(&v6.into()).map(|(network, known)| (IpNet::V6(network), known))
-            }
-        }
-    }
-
-    fn exactly(&self, network: IpNet) -> Option<&T> {
-        match network {
-            IpNet::V4(v4) => self.ipv4.get(&v4),
-            IpNet::V6(v6) => self.ipv6.get(&v6),
-        }
-    }
-
-    fn insert(&mut self, network: IpNet, known: T) {
-        match network {
-            IpNet::V4(v4) => drop(self.ipv4.insert(v4, known)),
-            IpNet::V6(v6) => drop(self.ipv6.insert(v6, known)),
-        }
-    }
-
-    fn remove(&mut self, network: IpNet) -> Option<T> {
-        match network {
-            IpNet::V4(v4) => self.ipv4.remove(&v4),
-            IpNet::V6(v6) => self.ipv6.remove(&v6),
-        }
-    }
-
-    fn values(&self) -> impl Iterator<Item = &T> {
-        self.ipv4.iter().map(|(_, known)| known).chain(self.ipv6.iter().map(|(_, known)| known))
-    }
-}
-
 /// Who is never sanctioned.
 #[derive(Debug)]
 pub(super) struct AllowList {
-    by_setting: Networks<()>,
+    by_setting: NetworkMap<()>,
     is_set: bool,
     /// How many were added by hand: usually none, and then nobody waits for the lock.
     count: AtomicUsize,
-    by_hand: RwLock<Networks<Allowance>>,
+    by_hand: RwLock<NetworkMap<Allowance>>,
 }
 
 impl AllowList {
     /// These are in the settings.
     pub(super) fn new(networks: &[IpNet]) -> Self {
-        let mut by_setting = Networks::new();
-        networks.iter().for_each(|network| by_setting.insert(network.trunc(), ()));
+        let mut by_setting = NetworkMap::new();
+        networks.iter().for_each(|network| by_setting.insert(*network, ()));
         Self {
             by_setting,
             is_set: !networks.is_empty(),
             count: AtomicUsize::new(0),
-            by_hand: RwLock::new(Networks::new()),
+            by_hand: RwLock::new(NetworkMap::new()),
         }
     }
 
     /// Whether an address is never sanctioned. What is over counts until it is [swept](Self::over).
     pub(super) fn contains(&self, address: IpAddr) -> bool {
-        (self.is_set && self.by_setting.get(address).is_some())
-            || (self.count.load(Ordering::Acquire) > 0 && self.read().get(address).is_some())
+        (self.is_set && self.by_setting.find(address).is_some())
+            || (self.count.load(Ordering::Acquire) > 0 && self.read().find(address).is_some())
     }
 
     /// Why it is.
     pub(super) fn why(&self, address: IpAddr) -> Option<Allowed> {
-        let by_setting = self.by_setting.get(address).map(|(network, ())| Allowed::BySetting(network));
+        let by_setting = self.by_setting.find(address).map(|(network, ())| Allowed::BySetting(network));
         by_setting
-            .or_else(|| self.read().get(address).map(|(_, allowance)| Allowed::ByHand(allowance.clone())))
+            .or_else(|| self.read().find(address).map(|(_, allowance)| Allowed::ByHand(allowance.clone())))
     }
 
     /// The network of the settings that holds all of this one.
     pub(super) fn setting_that_holds(&self, network: IpNet) -> Option<IpNet> {
-        let holding = self.by_setting.get(network.network()).map(|(holding, ())| holding)?;
+        let holding = self.by_setting.find(network.network()).map(|(holding, ())| holding)?;
         // The smallest that holds its first address; one that holds all of it may be wider.
         let mut wider = std::iter::successors(Some(holding), IpNet::supernet);
-        wider.find(|wider| self.by_setting.exactly(*wider).is_some() && wider.contains(&network))
+        wider.find(|wider| self.by_setting.get(*wider).is_some() && wider.contains(&network))
     }
 
     /// Adds a network, in place of an earlier addition of the same; says whether there was room.
     pub(super) fn add(&self, allowance: Allowance) -> bool {
         let mut by_hand = self.write();
-        let is_new = by_hand.exactly(allowance.network).is_none();
+        let is_new = by_hand.get(allowance.network).is_none();
         let count = self.count.load(Ordering::Acquire);
         if is_new && count >= MAX_ALLOWANCES {
             return false;
@@ -143,7 +93,7 @@ impl AllowList {
 
     /// Whether this network was added by hand.
     pub(super) fn has_added(&self, network: IpNet) -> bool {
-        self.read().exactly(network).is_some()
+        self.read().get(network).is_some()
     }
 
     /// Takes an addition back; says whether there was this one.
@@ -172,11 +122,11 @@ impl AllowList {
             .collect()
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, Networks<Allowance>> {
+    fn read(&self) -> RwLockReadGuard<'_, NetworkMap<Allowance>> {
         self.by_hand.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, Networks<Allowance>> {
+    fn write(&self) -> RwLockWriteGuard<'_, NetworkMap<Allowance>> {
         self.by_hand.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

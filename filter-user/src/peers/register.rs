@@ -131,8 +131,9 @@ impl Register {
     fn resume(&self, peer: PeerKey, now: Timestamp) -> bool {
         let mut peers = self.peers.of(peer);
         let Some(record) = peers.get_mut(peer) else { return false };
-        let is_back =
-            record.awaits_return() && record.blocked_until <= now && record.authenticated_until <= now;
+        let is_back = record.awaits_return()
+            && record.blocked_until <= now
+            && self.authenticated_until(peer, record, now) <= now;
         if !is_back {
             return false;
         }
@@ -164,7 +165,8 @@ impl Register {
         if self.authenticated_until(peer, record, now) > now {
             return None;
         }
-        let before = self.in_force(peer, record, now);
+        let ordered = self.orders.sanction(peer, now);
+        let before = self.earned(record, now).max(ordered);
         if let Sanction::Blocked { .. } = before {
             // What a blocked peer's open session still says prolongs nothing: it is reset anyway.
             let strikes = record.level.strikes(self.ladder.decay, now);
@@ -181,7 +183,7 @@ impl Register {
             record.blocks = record.blocks.saturating_add(1);
             record.blocked_until = until;
         }
-        let sanction = earned.max(self.orders.sanction(peer, now));
+        let sanction = earned.max(ordered);
         let escalated = std::mem::discriminant(&sanction) != std::mem::discriminant(&before);
         if sanction != Sanction::None {
             self.enforcer.enforce(peer, sanction, now);

@@ -6,7 +6,6 @@ mod decision;
 pub mod domain_set;
 pub mod explain;
 pub mod identity;
-mod network_map;
 mod placement;
 mod restrictions;
 mod routing_table;

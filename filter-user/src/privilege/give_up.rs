@@ -9,8 +9,8 @@ use rustix::thread::{
     remove_capability_from_bounding_set, set_capabilities, set_keep_capabilities, set_no_new_privs,
 };
 
-use super::standing::Capabilities;
-use super::{Identity, PrivilegeError, Standing};
+use super::thread_status::Capabilities;
+use super::{Identity, PrivilegeError, ThreadStatus};
 
 /// What it takes to become another user.
 const TO_BECOME: CapabilitySet = CapabilitySet::SETUID.union(CapabilitySet::SETGID);
@@ -54,7 +54,7 @@ pub fn give_up(user: Option<&Identity>, kept: CapabilitySet) -> Result<Capabilit
     clear_ambient_capability_set()
         .map_err(PrivilegeError::refused("empty the ambient set of capabilities"))?;
     let bounded = had.effective.contains(CapabilitySet::SETPCAP);
-    verify_all(Path::new("/proc/self/task"), &|standing| fault(standing, user, kept, bounded))?;
+    verify_all(Path::new("/proc/self/task"), &|status| fault(status, user, kept, bounded))?;
     Ok(kept)
 }
 
@@ -97,14 +97,14 @@ fn is_already(user: &Identity) -> Result<bool, PrivilegeError> {
         && groups.iter().all(|group| user.groups.contains(group)))
 }
 
-/// Asks for the standing of every thread.
-fn verify_all(threads: &Path, fault: &dyn Fn(&Standing) -> Option<String>) -> Result<(), PrivilegeError> {
+/// Asks for the status of every thread.
+fn verify_all(threads: &Path, fault: &dyn Fn(&ThreadStatus) -> Option<String>) -> Result<(), PrivilegeError> {
     let unreadable = PrivilegeError::refused::<std::io::Error>;
     for thread in std::fs::read_dir(threads).map_err(unreadable("list the threads of this process"))? {
         let thread = thread.map_err(unreadable("list the threads of this process"))?;
         let what = match std::fs::read_to_string(thread.path().join("status")) {
-            Ok(status) => match Standing::read(&status) {
-                Some(standing) => fault(&standing),
+            Ok(status) => match ThreadStatus::read(&status) {
+                Some(status) => fault(&status),
                 None => Some("a status that cannot be read".to_owned()),
             },
             // It has ended meanwhile.
@@ -121,46 +121,51 @@ fn verify_all(threads: &Path, fault: &dyn Fn(&Standing) -> Option<String>) -> Re
 }
 
 /// What a thread has that it should not.
-fn fault(standing: &Standing, user: Option<&Identity>, kept: CapabilitySet, bounded: bool) -> Option<String> {
+fn fault(
+    status: &ThreadStatus,
+    user: Option<&Identity>,
+    kept: CapabilitySet,
+    bounded: bool,
+) -> Option<String> {
     let none = Capabilities::default();
     let sets = [
-        ("effective", standing.effective, Capabilities(kept)),
-        ("permitted", standing.permitted, Capabilities(kept)),
-        ("inheritable", standing.inheritable, none),
-        ("ambient", standing.ambient, none),
+        ("effective", status.effective, Capabilities(kept)),
+        ("permitted", status.permitted, Capabilities(kept)),
+        ("inheritable", status.inheritable, none),
+        ("ambient", status.ambient, none),
         // Without CAP_SETPCAP it stays as it was; with no_new_privs nothing comes of it.
-        ("bounding", standing.bounding, if bounded { none } else { standing.bounding }),
+        ("bounding", status.bounding, if bounded { none } else { status.bounding }),
     ];
     if let Some((name, found, _)) = sets.iter().find(|(_, found, wanted)| found != wanted) {
         return Some(format!("the {name} capabilities {found:?}"));
     }
-    if !standing.no_new_privileges {
+    if !status.no_new_privileges {
         return Some("a way to new privileges".to_owned());
     }
     let user = user?;
     let (uid, gid) = user.owner();
     let others = |numbers: &[u32], wanted: u32| numbers.iter().find(|number| **number != wanted).copied();
-    if let Some(other) = others(&standing.users, uid) {
+    if let Some(other) = others(&status.users, uid) {
         return Some(format!("the user {other}"));
     }
-    if let Some(other) = others(&standing.groups, gid) {
+    if let Some(other) = others(&status.groups, gid) {
         return Some(format!("the group {other}"));
     }
     let foreign = |group: &&u32| !user.groups.iter().any(|own| own.as_raw() == **group);
-    standing.further_groups.iter().find(foreign).map(|group| format!("the further group {group}"))
+    status.further_groups.iter().find(foreign).map(|group| format!("the further group {group}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn standing() -> Standing {
-        Standing {
+    fn status() -> ThreadStatus {
+        ThreadStatus {
             users: vec![0; 4],
             groups: vec![0; 4],
             further_groups: vec![0],
             no_new_privileges: true,
-            ..Standing::default()
+            ..ThreadStatus::default()
         }
     }
 
@@ -181,8 +186,8 @@ mod tests {
     fn whatever_a_thread_still_has_is_found() {
         let root = Identity::of("root").unwrap();
         let some = Capabilities(CapabilitySet::NET_RAW);
-        let found = |change: fn(&mut Standing, Capabilities)| {
-            let mut changed = standing();
+        let found = |change: fn(&mut ThreadStatus, Capabilities)| {
+            let mut changed = status();
             change(&mut changed, some);
             fault(&changed, Some(&root), CapabilitySet::empty(), true).unwrap_or_default()
         };
@@ -201,7 +206,7 @@ mod tests {
     #[test]
     fn what_is_kept_is_wanted_and_without_setpcap_the_bounding_set_is_left() {
         let kept = CapabilitySet::NET_RAW;
-        let mut keeps = standing();
+        let mut keeps = status();
         (keeps.effective, keeps.permitted) = (Capabilities(kept), Capabilities(kept));
         keeps.bounding = Capabilities(CapabilitySet::all());
         assert_eq!(fault(&keeps, None, kept, false), None);
@@ -209,7 +214,7 @@ mod tests {
             fault(&keeps, None, CapabilitySet::empty(), false).unwrap(),
             "the effective capabilities 0000000000002000"
         );
-        assert!(fault(&standing(), None, kept, false).is_some(), "it lacks what it should keep");
+        assert!(fault(&status(), None, kept, false).is_some(), "it lacks what it should keep");
     }
 
     #[test]
@@ -225,7 +230,7 @@ mod tests {
         }
         // It has ended between the list and the question.
         std::fs::create_dir(folder.path().join("103")).unwrap();
-        let fault = |standing: &Standing| (!standing.no_new_privileges).then(|| "something".to_owned());
+        let fault = |status: &ThreadStatus| (!status.no_new_privileges).then(|| "something".to_owned());
         let error = verify_all(folder.path(), &fault).unwrap_err().to_string();
         assert!(error.starts_with("thread 101 still has something"), "{error}");
     }

@@ -4,10 +4,10 @@
 mod error;
 mod give_up;
 mod identity;
-mod standing;
+mod thread_status;
 
 pub use error::PrivilegeError;
 pub use give_up::{as_spoken, effective, give_up};
 pub use identity::Identity;
 pub use rustix::thread::CapabilitySet;
-pub use standing::Standing;
+pub use thread_status::ThreadStatus;

@@ -6,7 +6,7 @@ use rustix::thread::CapabilitySet;
 
 /// The privileges of one thread.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Standing {
+pub struct ThreadStatus {
     /// Real, effective, saved and file system's user.
     pub users: Vec<u32>,
     /// The same of groups.
@@ -43,7 +43,7 @@ impl fmt::Debug for Capabilities {
     }
 }
 
-impl Standing {
+impl ThreadStatus {
     /// Reads a `status`; nothing where a line is missing or is not what it should be.
     #[must_use]
     pub fn read(status: &str) -> Option<Self> {
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn a_status_is_read_whole_or_not_at_all() {
-        let standing = Standing::read(STATUS).unwrap();
+        let standing = ThreadStatus::read(STATUS).unwrap();
         assert_eq!((standing.users.as_slice(), standing.groups.as_slice()), (&[104; 4][..], &[110; 4][..]));
         assert_eq!(standing.further_groups, [110, 8]);
         assert_eq!(standing.effective, Capabilities(CapabilitySet::NET_RAW));
@@ -90,10 +90,10 @@ mod tests {
         assert_eq!(standing.ambient, Capabilities::default());
         assert!(standing.no_new_privileges);
         for line in STATUS.lines().filter(|line| !line.starts_with("Name") && !line.starts_with("Seccomp")) {
-            assert_eq!(Standing::read(&STATUS.replace(line, "")), None, "without {line}");
+            assert_eq!(ThreadStatus::read(&STATUS.replace(line, "")), None, "without {line}");
             let name = line.split_once('\t').unwrap().0;
             if name != "NoNewPrivs:" {
-                assert_eq!(Standing::read(&STATUS.replace(line, &format!("{name}\tx"))), None, "{name}");
+                assert_eq!(ThreadStatus::read(&STATUS.replace(line, &format!("{name}\tx"))), None, "{name}");
             }
         }
     }
@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn the_kernel_of_this_machine_writes_such_a_status() {
         let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
-        let standing = Standing::read(&status).unwrap();
+        let standing = ThreadStatus::read(&status).unwrap();
         assert_eq!(standing.users, [nix::unistd::getuid().as_raw(); 4]);
         assert_eq!(standing.effective.0, crate::privilege::effective().unwrap());
     }

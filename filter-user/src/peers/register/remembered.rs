@@ -165,30 +165,16 @@ impl Register {
 #[cfg(test)]
 mod tests {
     use std::net::IpAddr;
-    use std::sync::Arc;
     use std::time::Duration;
 
-    use filter_common::{PrefixLengths, Rate};
+    use filter_common::PrefixLengths;
 
+    use super::super::tests::{PEER, at, register_of};
     use super::*;
-    use crate::peers::{Admission, Ladder, LocalEnforcer, SHARDS, Strike, Weights};
-
-    const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7));
-
-    fn at(seconds: u64) -> Timestamp {
-        Timestamp(seconds * 1_000_000_000)
-    }
+    use crate::peers::{Admission, SHARDS, Strike};
 
     fn register(prefixes: PrefixLengths) -> Register {
-        let ladder = Ladder {
-            to_limit: 3,
-            to_block: 5,
-            decay: Duration::from_secs(600),
-            block_for: Duration::from_secs(300),
-            block_max: Duration::from_secs(3600),
-        };
-        let enforcer = Arc::new(LocalEnforcer::new(Rate::new(6, Duration::from_secs(60), 1), 1000));
-        Register::new(ladder, Weights::default(), prefixes, &[], 1000, enforcer)
+        register_of(1000, prefixes, &[])
     }
 
     fn struck(times: u32, now: Timestamp) -> Register {

@@ -309,7 +309,7 @@ mod tests {
     #[test]
     fn of_a_million_peers_a_page_is_kept_and_strikes_go_on_meanwhile() {
         const MILLION: u32 = 1_000_000;
-        let register = register_of(2 * MILLION as usize, &[]);
+        let register = register_of(2 * MILLION as usize, filter_common::PrefixLengths::default(), &[]);
         for n in 0..MILLION {
             struck(&register, n, 1, at(1));
         }

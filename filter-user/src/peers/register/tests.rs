@@ -7,17 +7,17 @@ use filter_common::Rate;
 use super::*;
 use crate::peers::LocalEnforcer;
 
-const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7));
+pub(super) const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7));
 
 pub(super) fn at(seconds: u64) -> Timestamp {
     Timestamp(seconds * 1_000_000_000)
 }
 
 pub(super) fn register(allow: &[IpNet]) -> Register {
-    register_of(1000, allow)
+    register_of(1000, PrefixLengths::default(), allow)
 }
 
-pub(super) fn register_of(max_peers: usize, allow: &[IpNet]) -> Register {
+pub(super) fn register_of(max_peers: usize, prefixes: PrefixLengths, allow: &[IpNet]) -> Register {
     let ladder = Ladder {
         to_limit: 3,
         to_block: 5,
@@ -26,7 +26,7 @@ pub(super) fn register_of(max_peers: usize, allow: &[IpNet]) -> Register {
         block_max: Duration::from_secs(3600),
     };
     let enforcer = Arc::new(LocalEnforcer::new(Rate::new(6, Duration::from_secs(60), 1), max_peers));
-    Register::new(ladder, Weights::default(), PrefixLengths::default(), allow, max_peers, enforcer)
+    Register::new(ladder, Weights::default(), prefixes, allow, max_peers, enforcer)
 }
 
 const NOTHING: Struck = Struck { strikes: 0, sanction: Sanction::None, escalated: false };

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use ipnet::IpNet;
 
 use super::{Asked, Line, Word, sender_shown};
-use crate::policy::network_map::{NetworkMap, canonical};
+use crate::network_map::{NetworkMap, canonical};
 use crate::policy::sender::SenderSet;
 use crate::policy::{Facts, PolicySettings, SenderPattern};
 

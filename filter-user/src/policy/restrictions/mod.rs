@@ -12,13 +12,14 @@ pub use internal_addresses::InternalAddress;
 pub use logins::SenderLogin;
 
 use super::explain::{Line, Observer, Row};
-use super::network_map::NetworkMap;
 use super::sender::SenderSet;
 use super::{Facts, PolicySettings, Prohibition, Sender};
 use client_certificates::ClientCertificates;
 use client_networks::ClientNetworks;
 use internal_addresses::InternalAddresses;
 use logins::Logins;
+
+use crate::network_map::NetworkMap;
 
 /// The routing restrictions, compiled.
 #[derive(Debug)]
@@ -65,7 +66,7 @@ impl Restrictions {
     pub(super) fn new(settings: &PolicySettings) -> Self {
         let mut never = NetworkMap::new();
         for (number, network) in settings.never_relay.iter().enumerate() {
-            never.insert(*network, number);
+            never.insert_first(*network, number);
         }
         Self {
             reroute: settings.reroute,

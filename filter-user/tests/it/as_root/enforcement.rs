@@ -5,14 +5,15 @@ use std::io::{ErrorKind, Read};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use filter_common::{BlockAction, PeerKey, PrefixLengths, Rate, Sanction};
-use filter_user::config::{Hook, KernelLog};
+use filter_common::{PeerKey, Rate, Sanction};
+use filter_user::config::Hook;
 use filter_user::judge::boot_now;
-use filter_user::kernel::{Growing, Kernel, KernelSettings};
+use filter_user::kernel::{Kernel, KernelSettings};
 use filter_user::peers::LocalEnforcer;
 
 use crate::daemon::{Daemon, eventually, metric};
 use crate::dialogue::Dialogue;
+use crate::packets;
 
 use super::site::{SERVER, Site, deliver, is_reset, offend};
 
@@ -110,28 +111,12 @@ fn in_the_kernel() {
 
 /// A program on e0 that protects the server.
 fn settings(hook: Hook) -> KernelSettings {
-    let limit_rate = Rate::new(6, Duration::from_secs(60), 1);
     KernelSettings {
         interfaces: vec!["e0".to_owned()],
         hook,
         ports: vec![SERVER.parse::<SocketAddr>().unwrap().port()],
-        addresses: Vec::new(),
-        allow: Vec::new(),
-        prefixes: PrefixLengths::default(),
-        limit_rate,
-        network_rate: limit_rate,
-        network_threshold: 0,
-        syn_limit: None,
-        syn_limit_peers: 64,
-        block_action: BlockAction::Drop,
-        reply_rate: limit_rate,
-        max_peers: 100,
-        max_authenticated: 100,
-        authenticated_max: Duration::from_secs(24 * 3600),
-        growing: Growing::Here,
-        pins: None,
-        owner: None,
-        log_level: KernelLog::Off,
+        limit_rate: Rate::new(6, Duration::from_secs(60), 1),
+        ..packets::usual_settings()
     }
 }
 

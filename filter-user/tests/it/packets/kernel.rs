@@ -50,14 +50,19 @@ pub(super) fn settings(world: &World) -> KernelSettings {
     }
 }
 
+/// The same, where two blocked peers limit the network that they are in: as rows limit one.
+pub(super) fn settings_of_rows(world: &World) -> KernelSettings {
+    KernelSettings { network_threshold: 1, ..settings(world) }
+}
+
 /// A program whose maps know what the world is, put in so long ago that a packet after `at` comes now.
 pub(super) fn prepare(world: &World, at: Duration, settings: &KernelSettings) -> Kernel {
-    let mut kernel = Kernel::start(settings, LocalEnforcer::new(LIMIT, 100)).unwrap();
-    tell(&mut kernel, world, at);
+    let kernel = Kernel::start(settings, LocalEnforcer::new(LIMIT, 100)).unwrap();
+    tell(&kernel, world, at);
     kernel
 }
 
-fn tell(kernel: &mut Kernel, world: &World, at: Duration) {
+fn tell(kernel: &Kernel, world: &World, at: Duration) {
     let now = now();
     // On a machine that has not run for so long, what is over has ended when it started.
     let moment = |after: Duration| {
@@ -77,13 +82,14 @@ fn tell(kernel: &mut Kernel, world: &World, at: Duration) {
                 enforcer.enforce(peer(host), Sanction::Blocked { until: moment(until) }, start);
             }
             Known::Lifted(host) => enforcer.enforce(peer(host), Sanction::None, start),
-            Known::Network { network, until } => kernel.limit_network(&network, moment(until)).unwrap(),
+            // It follows from who is blocked.
+            Known::Network { .. } => {}
         }
     }
 }
 
 /// Takes out of a program's maps what a row had put in.
-fn forget(kernel: &mut Kernel, world: &World) {
+fn forget(kernel: &Kernel, world: &World) {
     let (enforcer, now) = (kernel.enforcer(), now());
     for known in &world.known {
         match *known {
@@ -92,8 +98,7 @@ fn forget(kernel: &mut Kernel, world: &World) {
                 enforcer.authenticate(peer, Timestamp(0), now);
                 enforcer.enforce(peer, Sanction::None, now);
             }
-            Known::Network { network, .. } => kernel.lift_network(&network).unwrap(),
-            Known::Lifted(_) => {}
+            Known::Network { .. } | Known::Lifted(_) => {}
         }
     }
 }
@@ -107,15 +112,15 @@ impl Programs {
     pub(super) fn with<T>(&mut self, world: &World, at: Duration, run: impl FnOnce(&Kernel) -> T) -> T {
         if world.has_syn_limit {
             // What a peer took from that limiter stays taken.
-            return run(&prepare(world, at, &settings(world)));
+            return run(&prepare(world, at, &settings_of_rows(world)));
         }
         let empty = World { known: Vec::new(), ..world.clone() };
         let found = self.0.iter().position(|(known, _)| *known == empty);
         let index = found.unwrap_or_else(|| {
-            self.0.push((empty.clone(), prepare(&empty, at, &settings(&empty))));
+            self.0.push((empty.clone(), prepare(&empty, at, &settings_of_rows(&empty))));
             self.0.len() - 1
         });
-        let kernel = &mut self.0[index].1;
+        let kernel = &self.0[index].1;
         tell(kernel, world, at);
         let outcome = run(kernel);
         forget(kernel, world);

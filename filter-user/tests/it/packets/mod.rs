@@ -17,6 +17,11 @@ use filter_common::Verdict;
 use model::{Model, Rates};
 use row::{Outcome, Row};
 
+/// What a program is told where a test does not say otherwise.
+pub(crate) fn usual_settings() -> filter_user::kernel::KernelSettings {
+    kernel::settings(&row::World::default())
+}
+
 const TABLE: &str = include_str!("table.txt");
 
 fn rows() -> Vec<Row> {

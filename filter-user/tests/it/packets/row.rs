@@ -2,7 +2,7 @@
 //! a comment.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use filter_common::{BlockAction, Counter, PrefixLengths, Verdict};
@@ -27,7 +27,7 @@ pub(super) enum Known {
     },
     /// A sanction that was lifted again.
     Lifted(IpAddr),
-    /// A limited network.
+    /// A limited network, since more than one peer in it is blocked.
     Network {
         network: IpNet,
         until: Duration,
@@ -43,6 +43,20 @@ pub(super) struct World {
     pub(super) addresses: Vec<IpAddr>,
     pub(super) action: BlockAction,
     pub(super) has_syn_limit: bool,
+}
+
+impl World {
+    /// Limits a network as it comes to be: two peers at its end, and not in any row, are blocked.
+    pub(super) fn limit(&mut self, network: IpNet, until: Duration) {
+        let last = match network {
+            IpNet::V4(v4) => [1, 2].map(|n| IpAddr::from(Ipv4Addr::from(v4.broadcast().to_bits() - n))),
+            IpNet::V6(v6) => {
+                [0, 1].map(|n| IpAddr::from(Ipv6Addr::from(v6.broadcast().to_bits() - (n << 64))))
+            }
+        };
+        self.known.extend(last.map(|host| Known::Blocked { host, until }));
+        self.known.push(Known::Network { network, until });
+    }
 }
 
 /// What became of a packet.
@@ -138,11 +152,14 @@ fn add(part: &str, world: &mut World) -> Option<()> {
         ["lifted", host] => world.known.push(Known::Lifted(host.parse().ok()?)),
         [kind, whose, until] => {
             let until = seconds(until)?;
+            if kind == "network" {
+                world.limit(whose.parse().ok()?, until);
+                return Some(());
+            }
             world.known.push(match kind {
                 "authenticated" => Known::Authenticated { host: whose.parse().ok()?, until },
                 "limited" => Known::Limited { host: whose.parse().ok()?, until },
                 "blocked" => Known::Blocked { host: whose.parse().ok()?, until },
-                "network" => Known::Network { network: whose.parse().ok()?, until },
                 _ => return None,
             });
         }

@@ -140,11 +140,13 @@ fn a_process_with_one_capability_makes_the_table_larger() {
     let kernel = load(|settings| settings.growing = Growing::Beside { program, user: None });
     let enforcer = kernel.kernel_enforcer();
     let child = std::fs::read_to_string("/proc/thread-self/children").unwrap().trim().to_owned();
-    for n in 0..10_000 {
+    let at_first = enforcer.figures().capacity;
+    for n in 0..40_000 {
         enforcer.enforce(peer(n), blocked(), now());
     }
-    assert_eq!((enforcer.in_kernel(), enforcer.not_in_kernel()), ((10_000, 0), 0));
-    assert_eq!(fate(&kernel, Ipv4Addr::from(0x0a00_0000 + 9999)), Some(Fate::Dropped));
+    assert!(enforcer.figures().capacity > at_first);
+    assert_eq!((enforcer.in_kernel(), enforcer.not_in_kernel()), ((40_000, 0), 0));
+    assert_eq!(fate(&kernel, Ipv4Addr::from(0x0a00_0000 + 39_999)), Some(Fate::Dropped));
     let status = std::fs::read_to_string(format!("/proc/{child}/status")).unwrap();
     for set in ["CapPrm", "CapEff"] {
         // CAP_BPF, and nothing else.

@@ -48,11 +48,15 @@ fn no_number_of_cpus_gets_more_through_a_limit_than_its_rate() {
         settings.limit_rate = at_once(50);
         settings.network_rate = at_once(70);
         settings.syn_limit = Some(at_once(90));
+        settings.network_threshold = 1;
     });
-    let mut kernel = kernel.unwrap();
+    let kernel = kernel.unwrap();
     let at = now();
     kernel.enforcer().enforce(peer(1), Sanction::Limited { until: at.plus(HOUR) }, at);
-    kernel.limit_network(&"198.51.100.0/24".parse().unwrap(), at.plus(HOUR)).unwrap();
+    for n in [253, 254] {
+        let neighbour = PeerKey::from(std::net::Ipv4Addr::new(198, 51, 100, n));
+        kernel.enforcer().enforce(neighbour, Sanction::Blocked { until: at.plus(HOUR) }, at);
+    }
     let each = 50_000;
     for (source, passed, most, dropped) in [
         ("192.0.2.1", Counter::PassedLimited, 50, Counter::DroppedLimited),

@@ -67,7 +67,7 @@ fn world(action: BlockAction) -> World {
     let v4 = |n: u8| std::net::IpAddr::from([192, 0, 2, n]);
     let v6 = |n: u16| std::net::IpAddr::from([0x2001, 0xdb8, n, 0, 0, 0, 0, 7]);
     let (until, over) = (10 * HOUR, Duration::from_secs(1));
-    World {
+    let mut world = World {
         known: vec![
             Known::Blocked { host: v4(7), until },
             Known::Blocked { host: v6(0), until },
@@ -78,14 +78,15 @@ fn world(action: BlockAction) -> World {
             Known::Blocked { host: v4(10), until: over },
             Known::Blocked { host: v4(11), until },
             Known::Limited { host: v4(12), until },
-            Known::Network { network: "192.0.2.0/24".parse().unwrap(), until },
-            Known::Network { network: "2001:db8:3::/48".parse().unwrap(), until },
         ],
         allow: vec!["192.0.2.11/32".parse().unwrap(), "192.0.2.12/32".parse().unwrap()],
         action,
         has_syn_limit: true,
         ..World::default()
-    }
+    };
+    world.limit("192.0.2.0/24".parse().unwrap(), until);
+    world.limit("2001:db8:3::/48".parse().unwrap(), until);
+    world
 }
 
 /// The rows' frames, and each of those that come from 192.0.2.7 or 2001:db8::7 from every known peer too.
@@ -118,7 +119,7 @@ fn agree(entry: Entry, seed: u64) {
             network_rate: rates.network,
             syn_limit: Some(rates.syn_limit),
             syn_limit_peers: 1 << 18,
-            ..kernel::settings(&world)
+            ..kernel::settings_of_rows(&world)
         };
         let kernel = kernel::prepare(&world, AT, &settings);
         let model = Model::new(&world, rates);

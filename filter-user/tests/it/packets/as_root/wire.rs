@@ -157,19 +157,23 @@ fn a_block_ends_by_itself_and_a_limit_lets_some_through() {
     });
 }
 
+fn answering(hook: Hook, action: BlockAction) -> (Peer, Kernel) {
+    let peer = Peer::connected();
+    let kernel = load(|settings| {
+        settings.interfaces = vec!["e0".to_owned()];
+        settings.hook = hook;
+        settings.block_action = action;
+    });
+    (peer, kernel.unwrap())
+}
+
 /// A reset has to come back through real sockets: with the right checksum, also where tc holds a packet that has none yet.
 #[test]
 fn a_blocked_host_is_reset_over_a_real_link() {
     // Not in the driver: a veth takes back what XDP sends there only where its other end has an XDP program too.
     for hook in [Hook::XdpGeneric, Hook::Tc] {
         in_a_namespace(move || {
-            let peer = Peer::connected();
-            let kernel = load(|settings| {
-                settings.interfaces = vec!["e0".to_owned()];
-                settings.hook = hook;
-                settings.block_action = BlockAction::Reset;
-            });
-            let kernel = kernel.unwrap();
+            let (peer, kernel) = answering(hook, BlockAction::Reset);
             let _smtp = TcpListener::bind("[::]:25").unwrap();
             let at = now();
             for host in ["192.0.2.7", "2001:db8::7"] {
@@ -188,13 +192,7 @@ fn a_blocked_host_is_reset_over_a_real_link() {
 fn the_tarpit_connects_to_nobody() {
     for hook in [Hook::XdpGeneric, Hook::Tc] {
         in_a_namespace(move || {
-            let peer = Peer::connected();
-            let kernel = load(|settings| {
-                settings.interfaces = vec!["e0".to_owned()];
-                settings.hook = hook;
-                settings.block_action = BlockAction::Tarpit;
-            });
-            let kernel = kernel.unwrap();
+            let (peer, kernel) = answering(hook, BlockAction::Tarpit);
             let smtp = TcpListener::bind("[::]:25").unwrap();
             smtp.set_nonblocking(true).unwrap();
             let at = now();
