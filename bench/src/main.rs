@@ -9,13 +9,13 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use anyhow::Context;
-use bench::clients::RefusedSessions;
 use bench::handshakes::{Contest, KeyKind, Round, Setting, Version};
 use bench::ratio::{Comparison, Dialogue, Load, compare};
 use bench::record;
 use bench::responder::Responder;
-use bench::served::Served;
 use clap::{Args, Parser};
+use smtp_load::clients::RefusedSessions;
+use smtp_load::served::Served;
 
 /// Load for SMTP servers, and what it costs them.
 #[derive(Debug, Parser)]

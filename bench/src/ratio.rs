@@ -5,9 +5,9 @@ use std::fmt;
 
 use anyhow::{Context, ensure};
 
-use crate::clients::{RefusedOutcome, RefusedSessions};
-use crate::measure::{CpuTime, Memory, Spread};
-use crate::served::{Pinned, Served};
+use smtp_load::clients::{RefusedOutcome, RefusedSessions};
+use smtp_load::measure::{CpuTime, Memory, Spread};
+use smtp_load::served::{Pinned, Served};
 
 /// How the sessions talk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

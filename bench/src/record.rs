@@ -74,8 +74,8 @@ pub fn machine_name() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::Memory;
     use crate::ratio::{Dialogue, Round};
+    use smtp_load::measure::Memory;
 
     #[test]
     fn lines_are_added_under_one_header() {

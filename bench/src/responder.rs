@@ -209,7 +209,7 @@ fn send(socket: &OwnedFd, bytes: &[u8], closes: bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clients::{Connection as Client, RefusedSessions};
+    use smtp_load::clients::{Connection as Client, RefusedSessions};
     use std::time::Duration;
 
     fn serve() -> SocketAddr {

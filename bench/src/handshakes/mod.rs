@@ -14,9 +14,9 @@ use anyhow::{Context, ensure};
 pub use client::{FullHandshakes, Version};
 pub use keys::KeyKind;
 
-use crate::measure::{CpuTime, Spread};
-use crate::served::{Pinned, Served};
 use keys::KeyFile;
+use smtp_load::measure::{CpuTime, Spread};
+use smtp_load::served::{Pinned, Served};
 
 /// What is compared.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::keys::KeyFile;
-use crate::served::Served;
+use smtp_load::served::Served;
 
 /// HAProxy, which hangs up behind the handshake: nothing is forwarded, so that no backend is part of it.
 pub(super) fn haproxy(key: &KeyFile, threads: u32, cpu: Option<usize>) -> anyhow::Result<Served> {

@@ -3,9 +3,9 @@
 use std::thread::available_parallelism;
 
 use anyhow::Context;
-use bench::served::Pinned;
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::{Pid, gettid};
+use smtp_load::served::Pinned;
 
 use super::command;
 

@@ -3,8 +3,8 @@
 
 use std::fmt;
 
-use bench::measure::Spread;
 use serde::Serialize;
+use smtp_load::measure::Spread;
 
 /// With whom relaygate is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

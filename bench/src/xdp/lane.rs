@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use bench::measure::CpuTime;
 use nix::net::if_::if_nametoindex;
+use smtp_load::measure::CpuTime;
 
 use super::command;
 use super::cpus::Cpus;

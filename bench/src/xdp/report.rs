@@ -3,11 +3,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use bench::measure::Spread;
 use bench::record::{self, machine_name};
 use comfy_table::{CellAlignment, Table, presets};
 use filter_common::schema;
 use serde::Serialize;
+use smtp_load::measure::Spread;
 
 use super::figure::{Bound, Compared, Figure, Unit};
 

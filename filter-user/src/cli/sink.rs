@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context;
-use bench::sink::{Sink, SinkBehaviour, SinkCounts};
+use smtp_load::sink::{Sink, SinkBehaviour, SinkCounts};
 use tokio::net::TcpListener;
 
 use crate::telemetry::field;

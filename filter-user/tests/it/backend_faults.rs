@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use bench::sink::{Misbehaviour, Moment, Sink, SinkBehaviour, SinkCounts};
+use smtp_load::sink::{Misbehaviour, Moment, Sink, SinkBehaviour, SinkCounts};
 
 use crate::daemon::{Daemon, free_port};
 use crate::dialogue::Dialogue;

@@ -7,9 +7,9 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::time::Duration;
 
-use bench::sink::SinkBehaviour;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
+use smtp_load::sink::SinkBehaviour;
 
 use crate::authority::{Authority, Certified, Wanted};
 use crate::backend_faults::sink;

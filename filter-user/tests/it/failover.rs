@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use bench::sink::{Misbehaviour, Moment, SinkBehaviour};
+use smtp_load::sink::{Misbehaviour, Moment, SinkBehaviour};
 
 use crate::backend_faults::{deliver, sink};
 use crate::daemon::{Daemon, eventually, free_port, metric};

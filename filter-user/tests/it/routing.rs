@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use bench::sink::{SinkBehaviour, SinkCounts};
+use smtp_load::sink::{SinkBehaviour, SinkCounts};
 
 use crate::backend_faults::sink;
 use crate::daemon::{Daemon, file, free_port, relaygate};

@@ -8,11 +8,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context;
-use bench::clients::{HonestMail, HonestOutcome, RefusedSessions, SpamOutcome, SpamRun};
-use bench::kb_server::KbSnapshot;
-use bench::measure::CpuTime;
-use bench::sink::{Sink, SinkBehaviour, SinkCounts};
 use indicatif::ProgressBar;
+use smtp_load::clients::{HonestMail, HonestOutcome, RefusedSessions, SpamOutcome, SpamRun};
+use smtp_load::kb_server::KbSnapshot;
+use smtp_load::measure::CpuTime;
+use smtp_load::sink::{Sink, SinkBehaviour, SinkCounts};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 

@@ -10,12 +10,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
-use bench::kb_server::{KbCounts, KbServer, KbSnapshot};
-use bench::served::Served;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches as _, Subcommand};
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getppid};
+use smtp_load::kb_server::{KbCounts, KbServer, KbSnapshot};
+use smtp_load::served::Served;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 

@@ -129,11 +129,11 @@ mod tests {
         let options = DemoOptions { spam: 2000, honest: 20, body: 10, loopback: false };
         let performance = |act, kernel| Performance {
             act,
-            server: bench::kb_server::KbSnapshot { delivered: 20, ..Default::default() },
+            server: smtp_load::kb_server::KbSnapshot { delivered: 20, ..Default::default() },
             server_cpu: Duration::ZERO,
             relaygate_cpu: None,
-            spam: bench::clients::SpamOutcome { tried: 2000, ..Default::default() },
-            honest: bench::clients::HonestOutcome::default(),
+            spam: smtp_load::clients::SpamOutcome { tried: 2000, ..Default::default() },
+            honest: smtp_load::clients::HonestOutcome::default(),
             victim_messages: 0,
             kernel,
         };

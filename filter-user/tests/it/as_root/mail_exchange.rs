@@ -4,9 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
-use bench::sink::{SinkBehaviour, SinkCounts};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use smtp_load::sink::{SinkBehaviour, SinkCounts};
 
 use crate::backend_faults::sink_at;
 use crate::daemon::{Daemon, eventually, file, relaygate};

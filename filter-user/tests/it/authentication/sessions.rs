@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use bench::sink::SinkBehaviour;
 use nix::sys::signal::Signal;
+use smtp_load::sink::SinkBehaviour;
 
 use super::base64;
 use crate::backend_faults::sink;

@@ -1,6 +1,6 @@
 //! A mail server as a directory: a real Postfix that knows its recipients, and servers that answer as none should.
 
-use bench::sink::{Misbehaviour, Moment, SinkBehaviour};
+use smtp_load::sink::{Misbehaviour, Moment, SinkBehaviour};
 
 use super::Site;
 use crate::backend_faults::sink;

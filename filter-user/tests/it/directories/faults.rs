@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use bench::sink::SinkBehaviour;
+use smtp_load::sink::SinkBehaviour;
 
 use super::Site;
 use crate::backend_faults::sink;

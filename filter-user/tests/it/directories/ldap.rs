@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
-use bench::sink::SinkBehaviour;
+use smtp_load::sink::SinkBehaviour;
 
 use super::Site;
 use super::faults::{always_says, server};
