@@ -76,6 +76,16 @@ pub enum KernelError {
         /// Its name.
         interface: String,
     },
+    /// A filter of an earlier process may not be taken off.
+    #[error(
+        "an earlier relaygate's filter at tc stays on `{interface}`, and only CAP_NET_ADMIN takes it off: \
+         `tc filter del dev {interface} ingress pref {}`, as root",
+        super::hook::PRIORITY
+    )]
+    FilterStays {
+        /// Its name.
+        interface: String,
+    },
     /// What lasts longer than the process cannot be had.
     #[error(transparent)]
     Pins(#[from] PinFault),

@@ -10,7 +10,7 @@ use nix::errno::Errno;
 
 use super::error::system_error;
 use super::interface;
-use super::link::{self, Link};
+use super::link::Link;
 use super::programs::Programs;
 use crate::config::Hook;
 
@@ -61,7 +61,7 @@ impl std::fmt::Display for PassedOver {
 }
 
 /// Where our filter stands at `clsact`. Fixed, so that the next process finds it again: it cannot be pinned.
-const PRIORITY: u16 = 82;
+pub(super) const PRIORITY: u16 = 82;
 const HANDLE: TcHandle = TcHandle::new(0, 1);
 
 /// The steps, best first.
@@ -150,13 +150,6 @@ fn clsact(programs: &mut Programs, interface: &str) -> Result<Link, Refusal> {
         attached => attached?,
     };
     Ok(Link::Filter { filter: Some(program.take_link(id)?), interface: interface.to_owned() })
-}
-
-/// Takes our filters off all interfaces, where links at tc are not known.
-pub(super) fn remove_filters() {
-    for interface in nix::net::if_::if_nameindex().iter().flatten() {
-        link::remove_filter(&interface.name().to_string_lossy());
-    }
 }
 
 fn explain(error: &(dyn Error + 'static), mode: Mode, index: u32) -> String {

@@ -37,7 +37,12 @@ pub(super) enum Link {
 
 impl Link {
     /// Lets it outlast this process, in place of what was pinned for the interface before.
-    pub(super) fn pin(self, pins: &Pins, interface: &str) -> Result<Self, KernelError> {
+    pub(super) fn pin(
+        self,
+        pins: &Pins,
+        interface: &str,
+        programs: &mut Programs,
+    ) -> Result<Self, KernelError> {
         match self {
             Self::Held(link) => {
                 let name = pin::link_of(interface);
@@ -45,6 +50,10 @@ impl Link {
                 Ok(Self::Pinned { name, _link: pinned.into() })
             }
             Self::Filter { filter, interface } => {
+                let tc = programs.tc_mut()?;
+                pins.replace(&pin::filter_of(&interface), |path| tc.pin(path).map_err(PinFault::from))?;
+                // There is room for it beside: what was at another hook goes once this one is there.
+                pins.remove(&pin::link_of(&interface))?;
                 // Dropped, it would detach.
                 std::mem::forget(filter);
                 Ok(Self::Filter { filter: None, interface })
@@ -63,18 +72,28 @@ impl Link {
                 }
                 Ok(())
             }
-            Self::Filter { filter: None, interface } => {
-                remove_filter(&interface);
-                Ok(())
-            }
+            Self::Filter { filter: None, interface } => remove_filter(&interface, pins),
         }
+    }
+
+    /// Whether it is a filter.
+    pub(super) const fn is_filter(&self) -> bool {
+        matches!(self, Self::Filter { .. })
     }
 }
 
-/// Takes our filter off an interface, if there is one.
-pub(super) fn remove_filter(interface: &str) {
-    // Absent is what it shall be. Where it cannot be looked for there is no clsact either.
-    let _ = qdisc_detach_program(interface, TcAttachType::Ingress, TC);
+/// Takes our filter off an interface, if there is one, and forgets that there was.
+pub(super) fn remove_filter(interface: &str, pins: Option<&Pins>) -> Result<(), KernelError> {
+    // Absent is what it shall be, and where it cannot be looked for there is no clsact either.
+    if let Err(error) = qdisc_detach_program(interface, TcAttachType::Ingress, TC)
+        && let Some(io::ErrorKind::PermissionDenied) = system_error(&error).map(io::Error::kind)
+    {
+        return Err(KernelError::FilterStays { interface: interface.to_owned() });
+    }
+    if let Some(pins) = pins {
+        pins.remove(&pin::filter_of(interface))?;
+    }
+    Ok(())
 }
 
 /// A link that was pinned before.

@@ -205,7 +205,10 @@ impl Kernel {
 
     /// The interfaces where an earlier process has left a program pinned there that nobody looks after.
     pub fn left(pins: &Path) -> Result<Vec<String>, KernelError> {
-        Ok(Pins::existing(pins)?.map(|pins| pins.links()).transpose()?.unwrap_or_default())
+        let Some(pins) = Pins::existing(pins)? else { return Ok(Vec::new()) };
+        let mut interfaces = pins.links()?;
+        interfaces.extend(pins.filters()?);
+        Ok(interfaces)
     }
 
     /// Takes everything off that is pinned there: links, and with them the program from its interfaces, maps, and the
@@ -213,7 +216,9 @@ impl Kernel {
     pub fn detach(pins: &Path) -> Result<bool, KernelError> {
         // Its lock comes first: nothing is taken from under a daemon that runs.
         let Some(pins) = Pins::existing(pins)? else { return Ok(false) };
-        hook::remove_filters();
+        for interface in pins.filters()? {
+            link::remove_filter(&interface, Some(&pins))?;
+        }
         let look = |interface: String| Ok(Found::look(&pins, &interface)?.map(|found| (interface, found)));
         let found: Vec<_> = pins
             .links()?

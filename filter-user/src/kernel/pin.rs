@@ -15,6 +15,8 @@ use super::pin_fault::PinFault;
 const NEXT: &str = "-next";
 /// Before the name of an interface.
 const LINK: &str = "link-";
+/// The same where no link holds the program, but a filter.
+const FILTER: &str = "filter-";
 
 /// An open pin directory, which no other process has open meanwhile.
 #[derive(Debug)]
@@ -132,12 +134,17 @@ impl Pins {
 
     /// The interfaces whose links are pinned.
     pub(super) fn links(&self) -> Result<Vec<String>, PinFault> {
-        Ok(self
-            .names()?
-            .iter()
-            .filter(|name| !name.ends_with(NEXT))
-            .filter_map(|name| interface_of(name))
-            .collect())
+        self.interfaces(LINK)
+    }
+
+    /// The interfaces where a filter of ours was left.
+    pub(super) fn filters(&self) -> Result<Vec<String>, PinFault> {
+        self.interfaces(FILTER)
+    }
+
+    fn interfaces(&self, before: &str) -> Result<Vec<String>, PinFault> {
+        let names = self.names()?.into_iter().filter(|name| !name.ends_with(NEXT));
+        Ok(names.filter_map(|name| interface_of(&name, before)).collect())
     }
 
     /// Gives all to a user, who can then work on it without any privilege.
@@ -191,11 +198,20 @@ impl Pins {
 /// The name under which the link of an interface is pinned. A BPF file system takes no dot, which names of VLAN devices
 /// have (`eth0.100`), so that it is written as in a URL.
 pub(super) fn link_of(interface: &str) -> String {
-    format!("{LINK}{}", interface.replace('%', "%25").replace('.', "%2E"))
+    format!("{LINK}{}", escaped(interface))
 }
 
-fn interface_of(name: &str) -> Option<String> {
-    Some(name.strip_prefix(LINK)?.replace("%2E", ".").replace("%25", "%"))
+/// The name under which the program of a filter is pinned: the kernel pins no filter, and this tells where one is.
+pub(super) fn filter_of(interface: &str) -> String {
+    format!("{FILTER}{}", escaped(interface))
+}
+
+fn escaped(interface: &str) -> String {
+    interface.replace('%', "%25").replace('.', "%2E")
+}
+
+fn interface_of(name: &str, before: &str) -> Option<String> {
+    Some(name.strip_prefix(before)?.replace("%2E", ".").replace("%25", "%"))
 }
 
 #[cfg(test)]
@@ -211,9 +227,11 @@ mod tests {
             ("%2E", "link-%252E"),
         ] {
             assert_eq!(link_of(interface), name);
-            assert_eq!(interface_of(name).as_deref(), Some(interface));
+            assert_eq!(interface_of(name, LINK).as_deref(), Some(interface));
+            assert_eq!(interface_of(&filter_of(interface), FILTER).as_deref(), Some(interface));
         }
-        assert_eq!(interface_of("COUNTERS"), None);
+        assert_eq!(interface_of("COUNTERS", LINK), None);
+        assert_eq!(interface_of("link-eth0", FILTER), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use super::KernelError;
 use super::hook::{self, Mode, PassedOver};
 use super::interface::{index_of, xdp_program};
-use super::link::{Found, Link};
+use super::link::{self, Found, Link};
 use super::pin::{self, Pins};
 use super::programs::Programs;
 use crate::config::Hook;
@@ -172,8 +172,8 @@ impl Places {
         self.places[place].index = index;
         match index {
             Some(index) => self.attach(place, &interface, index)?,
-            // A link that an earlier process left behind.
-            None => self.unpin(&interface)?,
+            // What an earlier process left behind.
+            None => self.forget(&interface)?,
         }
         self.tell(place);
         Ok(())
@@ -185,15 +185,16 @@ impl Places {
             Some(taken_up) => Some(taken_up),
             None => {
                 passed_over.clear();
-                let steps = hook::steps(self.hook);
-                let attached = hook::climb(&mut self.programs, steps, interface, index, &mut passed_over);
-                attached
-                    .map(|(mode, link)| Ok::<_, KernelError>((mode, self.pin(link, interface)?)))
-                    .transpose()?
+                self.climb(hook::steps(self.hook), interface, index, &mut passed_over)?
             }
         };
+        let has_filter = attached.as_ref().is_some_and(|(_, link)| link.is_filter());
         let place = &mut self.places[place];
         (place.at, place.passed_over) = (attached, passed_over);
+        if !has_filter {
+            // One that an earlier process left would go on beside it, on a table that nobody writes any more.
+            self.leave_filter(interface);
+        }
         Ok(())
     }
 
@@ -213,16 +214,15 @@ impl Places {
             false => Mode::Tcx,
         };
         let steps = hook::steps(self.hook);
-        let Some(step) = steps.iter().position(|step| *step == mode).filter(|_| found.index == Some(index))
-        else {
+        let is_here = found.index == Some(index);
+        let Some(step) = steps.iter().position(|step| *step == mode).filter(|_| is_here) else {
             // Of another interface that had this name, or at a hook that is not wanted any more.
-            Found::take_off(vec![(interface.to_owned(), found)], || self.unpin(interface))?;
-            return Ok(None);
+            return self.replace(found, interface, index, passed_over);
         };
         // Both kinds of XDP have one place, and a link in it cannot change its kind.
         let better = if mode.is_xdp() { &[] } else { &steps[..step] };
-        if let Some((mode, link)) = hook::climb(&mut self.programs, better, interface, index, passed_over) {
-            return Ok(Some((mode, self.pin(link, interface)?)));
+        if let Some(attached) = self.climb(better, interface, index, passed_over)? {
+            return Ok(Some(attached));
         }
         match found.swap(&mut self.programs, interface) {
             Ok(link) => Ok(Some((mode, link))),
@@ -234,11 +234,45 @@ impl Places {
         }
     }
 
-    fn pin(&self, link: Link, interface: &str) -> Result<Link, KernelError> {
-        match &self.pins {
-            Some(pins) => link.pin(pins, interface),
-            None => Ok(link),
-        }
+    /// Takes the place of a link at another hook, or of another interface. What has a place of its own comes first, so that
+    /// no packet goes unjudged; for a moment one is judged at both, and may be counted and limited twice.
+    fn replace(
+        &mut self,
+        found: Found,
+        interface: &str,
+        index: u32,
+        passed_over: &mut Vec<PassedOver>,
+    ) -> Result<Option<(Mode, Link)>, KernelError> {
+        let steps = hook::steps(self.hook);
+        // Of the two kinds of XDP there is one at a time.
+        let is_in_the_way =
+            found.is_xdp && found.index == Some(index) && steps.iter().any(|step| step.is_xdp());
+        let before = if is_in_the_way { &[] } else { steps };
+        let attached = self.climb(before, interface, index, passed_over)?;
+        // What was attached has taken the place of its pin already.
+        let is_replaced = attached.is_some();
+        Found::take_off(vec![(interface.to_owned(), found)], || match is_replaced {
+            true => Ok(()),
+            false => self.unpin(interface),
+        })?;
+        Ok(attached)
+    }
+
+    /// Attaches at the best of these steps, so that it outlasts this process where that is wanted.
+    fn climb(
+        &mut self,
+        steps: &[Mode],
+        interface: &str,
+        index: u32,
+        passed_over: &mut Vec<PassedOver>,
+    ) -> Result<Option<(Mode, Link)>, KernelError> {
+        let climbed = hook::climb(&mut self.programs, steps, interface, index, passed_over);
+        let Some((mode, link)) = climbed else { return Ok(None) };
+        let link = match &self.pins {
+            Some(pins) => link.pin(pins, interface, &mut self.programs)?,
+            None => link,
+        };
+        Ok(Some((mode, link)))
     }
 
     fn unpin(&self, interface: &str) -> Result<(), KernelError> {
@@ -246,6 +280,26 @@ impl Places {
             pins.remove(&pin::link_of(interface))?;
         }
         Ok(())
+    }
+
+    /// Takes away all that tells of an interface.
+    fn forget(&self, interface: &str) -> Result<(), KernelError> {
+        self.unpin(interface)?;
+        if let Some(pins) = &self.pins {
+            pins.remove(&pin::filter_of(interface))?;
+        }
+        Ok(())
+    }
+
+    /// Takes a filter off that an earlier process has left. What keeps it there keeps nothing else from going on.
+    fn leave_filter(&self, interface: &str) {
+        if let Err(error) = link::remove_filter(interface, self.pins.as_ref()) {
+            tracing::warn!(
+                { field::INTERFACE } = interface,
+                { field::ERROR } = %error,
+                "nobody looks after this filter any more"
+            );
+        }
     }
 
     fn vacate(&mut self, place: usize) -> Result<(), KernelError> {
@@ -258,15 +312,21 @@ impl Places {
     /// Takes the program off interfaces where an earlier process had it and where it is not wanted any more.
     fn leave_others(&self) -> Result<(), KernelError> {
         let Some(pins) = &self.pins else { return Ok(()) };
-        for interface in pins.links()? {
-            if self.places.iter().all(|place| place.interface != interface) {
-                let found = Found::look(pins, &interface)?.map(|found| (interface.clone(), found));
-                Found::take_off(found.into_iter().collect(), || self.unpin(&interface))?;
-                tracing::info!(
-                    { field::INTERFACE } = interface,
-                    "taken off this interface, which is not set any more"
-                );
-            }
+        let is_left = |interface: &String| self.places.iter().all(|place| place.interface != *interface);
+        let told = |interface| {
+            tracing::info!(
+                { field::INTERFACE } = interface,
+                "taken off this interface, which is not set any more"
+            );
+        };
+        for interface in pins.links()?.into_iter().filter(is_left) {
+            let found = Found::look(pins, &interface)?.map(|found| (interface.clone(), found));
+            Found::take_off(found.into_iter().collect(), || self.unpin(&interface))?;
+            told(interface);
+        }
+        for interface in pins.filters()?.into_iter().filter(is_left) {
+            self.leave_filter(&interface);
+            told(interface);
         }
         Ok(())
     }

@@ -81,6 +81,34 @@ fn killed_under_attack_the_drops_go_on_and_a_restart_takes_over() {
     assert!(status.success(), "{log}");
 }
 
+/// The new hook is taken before the old one is left: whatever comes meanwhile meets the one or the other, or both.
+#[test]
+fn while_the_program_moves_to_another_hook_no_packet_goes_unjudged() {
+    let site = Site::new();
+    let daemon = start(&site);
+    get_blocked(&site, ATTACKER);
+    drop(daemon);
+    let base = settled(&site);
+    let (stop, sent) = (AtomicBool::new(false), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        let (site, stop, sent) = (&site, &stop, &sent);
+        scope.spawn(move || {
+            while !stop.load(Ordering::Relaxed) {
+                attack(site, 100);
+                sent.fetch_add(100, Ordering::Relaxed);
+            }
+        });
+        for hook in ["tc", "xdp-native", "tc", "xdp-generic"] {
+            let daemon = site.daemon(super::LONG, &format!("{} --hook {hook}", pinned()));
+            daemon.logged("sanctions are enforced in the kernel");
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    let sent = sent.load(Ordering::Relaxed);
+    assert_eq!(settled(&site) - base, sent, "each one was dropped, and none twice");
+    assert!(sent > 1000, "there was an attack: {sent}");
+}
+
 /// `relaygate policy` in front of a server that is not restarted: so that a connection which fails was failed by the
 /// kernel's part.
 fn policy(site: &Site) -> Daemon {
