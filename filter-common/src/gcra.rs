@@ -40,19 +40,32 @@ impl Rate {
     }
 }
 
+/// How far, in nanoseconds, the clocks may be apart that those have read who take from one limiter: a tick of the kernel's
+/// is at most 10 ms.
+const APART: u64 = 1_000_000_000;
+
 /// Takes one event at `now`: the theoretical arrival time to store if it conforms, nothing if it comes too soon.
+///
+/// A time so far ahead that this rate cannot have made it was made by a slower one that was set before. What it says is
+/// cut to what this rate leaves whoever has just used up the burst: nobody waits for a rate that is not set any more.
 #[must_use]
 #[inline(always)]
 pub const fn step(arrival: u64, now: Timestamp, rate: Rate) -> Option<u64> {
-    let earliest = if arrival > now.0 { arrival } else { now.0 };
-    if earliest - now.0 > rate.tolerance {
-        return None;
+    let ahead = arrival.saturating_sub(now.0);
+    let farthest = rate.tolerance.saturating_add(rate.interval);
+    if ahead <= rate.tolerance {
+        return Some(now.0.saturating_add(ahead).saturating_add(rate.interval));
     }
-    Some(earliest.saturating_add(rate.interval))
+    if ahead > farthest.saturating_add(APART) {
+        return Some(now.0.saturating_add(farthest));
+    }
+    None
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -83,5 +96,51 @@ mod tests {
         assert!(pass(110), "ten seconds make one more");
         assert!(!pass(110));
         assert!(pass(1000) && pass(1000) && !pass(1000), "a long silence earns the burst again, no more");
+    }
+
+    const SECOND: u64 = 1_000_000_000;
+
+    /// Up to some hours for an event, up to a thousand at once.
+    fn any_rate() -> impl Strategy<Value = Rate> {
+        (0..20_000 * SECOND, 1..1000u64)
+            .prop_map(|(interval, burst)| Rate { interval, tolerance: interval.saturating_mul(burst - 1) })
+    }
+
+    proptest! {
+        #[test]
+        fn nobody_waits_for_a_rate_that_is_not_set_any_more(
+            before in any_rate(), after in any_rate(), events in 0..2000u32, now in SECOND..1 << 60, later in 0..1000 * SECOND,
+        ) {
+            let mut arrival = 0;
+            for _ in 0..events {
+                match step(arrival, Timestamp(now), before) {
+                    Some(next) => arrival = next,
+                    None => break,
+                }
+            }
+            // By the rate that is set now, who has used up the burst waits for one interval.
+            let now = now + later;
+            let passed = [now, now + after.interval + APART].map(|at| step(arrival, Timestamp(at), after));
+            prop_assert!(passed.iter().any(Option::is_some), "{arrival} after {now}");
+            for next in passed.into_iter().flatten() {
+                prop_assert!(next <= now + after.interval + APART + after.tolerance + after.interval);
+            }
+        }
+
+        #[test]
+        fn no_more_than_the_rate_passes_on_clocks_that_are_apart(
+            rate in any_rate(), steps in prop::collection::vec((0..100 * SECOND, 0..=APART), 1..500),
+        ) {
+            let (mut arrival, mut now, start, mut passed) = (0, 100 * SECOND, 100 * SECOND, 0u64);
+            for (after, late) in steps {
+                now += after;
+                if let Some(next) = step(arrival, Timestamp(now - late), rate) {
+                    prop_assert!(next > arrival || rate.interval == 0, "what was taken stays taken");
+                    (arrival, passed) = (next, passed + 1);
+                }
+            }
+            // From the earliest time that any clock has shown.
+            prop_assert!(passed.saturating_sub(1) * rate.interval <= now - (start - APART) + rate.tolerance);
+        }
     }
 }

@@ -109,6 +109,25 @@ fn while_the_program_moves_to_another_hook_no_packet_goes_unjudged() {
     assert!(sent > 1000, "there was an attack: {sent}");
 }
 
+/// The limiters outlast the daemon, and with them what a host has taken by the rate that was set.
+#[test]
+fn nobody_waits_for_the_rate_that_was_set_before_the_restart() {
+    let site = Site::new();
+    let with = |limit: &str| {
+        let daemon = site.daemon(Duration::from_secs(60), &format!("{} --syn-limit {limit}", pinned()));
+        daemon.logged("sanctions are enforced in the kernel");
+        daemon
+    };
+    let daemon = with("1/h --syn-limit-burst 1");
+    drop(site.open(HONEST));
+    assert!(site.connect(HONEST, SOON).is_err(), "for an hour");
+    drop(daemon);
+    let daemon = with("60/m --syn-limit-burst 1");
+    drop(site.open(HONEST));
+    assert!(site.connect(HONEST, SOON).is_err(), "and the new rate is kept");
+    drop(daemon);
+}
+
 /// `relaygate policy` in front of a server that is not restarted: so that a connection which fails was failed by the
 /// kernel's part.
 fn policy(site: &Site) -> Daemon {
