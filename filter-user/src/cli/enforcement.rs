@@ -1,5 +1,6 @@
 //! Chooses the home of sanctions: the kernel where it can be had, else this process alone; and says which and why.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use filter_common::table::Kind;
@@ -73,6 +74,7 @@ impl Enforcement {
                     { field::REASON } = %error,
                     "the kernel does not help: sanctions are enforced when connections are accepted"
                 );
+                tell_what_is_left(config);
                 Ok(Self::here(config, error.to_string()))
             }
         }
@@ -239,15 +241,31 @@ pub(super) fn behind_the_kernel(config: &Config) -> LocalEnforcer {
     LocalEnforcer::new(rate, config.max_peers)
 }
 
-/// An earlier daemon's program goes on where nobody takes it over or off.
+/// A program goes on where nobody takes it over or off.
 fn tell_what_is_left(config: &Config) {
-    let Some(pins) = &config.kernel.pins else { return };
-    // Where another daemon has it, or this one may not look, there is nothing to say.
-    let interfaces = Kernel::left(pins).unwrap_or_default();
-    if !interfaces.is_empty() {
-        tracing::warn!(
-            { field::INTERFACE } = interfaces.join(", "),
-            "an earlier relaygate's program is still attached there: `relaygate detach` takes it off"
-        );
+    if let Some(left) = Left::find(config.kernel.pins.as_deref()) {
+        tracing::warn!({ field::INTERFACE } = left.0, "{}", Left::ADVICE);
+    }
+}
+
+/// An error of a process that ends with it, and says where a program goes on then.
+pub(super) fn with_what_is_left(error: anyhow::Error, pins: Option<&Path>) -> anyhow::Error {
+    match Left::find(pins) {
+        Some(left) => error.context(format!("{} ({})", Left::ADVICE, left.0)),
+        None => error,
+    }
+}
+
+/// The interfaces where a program is attached that no process looks after.
+struct Left(String);
+
+impl Left {
+    const ADVICE: &str = "relaygate's program is still attached, and nobody can lift what it enforces: \
+                          `relaygate detach` takes it off";
+
+    fn find(pins: Option<&Path>) -> Option<Self> {
+        // Where another daemon has it, or this one may not look, there is nothing to say.
+        let interfaces = Kernel::left(pins?).unwrap_or_default();
+        (!interfaces.is_empty()).then(|| Self(interfaces.join(", ")))
     }
 }

@@ -8,7 +8,7 @@ use anyhow::Context;
 use clap::ArgMatches;
 
 use super::descriptors;
-use super::enforcement::{behind_the_kernel, kernel_settings};
+use super::enforcement::{behind_the_kernel, kernel_settings, with_what_is_left};
 use super::exit_codes::UsageError;
 use crate::config::{Config, Hook};
 use crate::kernel::{Growing, Kernel};
@@ -31,7 +31,8 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let mut settings = kernel_settings(&config, &ports(&config)?, owner);
     // Nobody will be there who could make a larger table.
     settings.growing = Growing::Never;
-    let kernel = Kernel::start(&settings, behind_the_kernel(&config))?;
+    let kernel = Kernel::start(&settings, behind_the_kernel(&config))
+        .map_err(|error| with_what_is_left(error.into(), config.kernel.pins.as_deref()))?;
     let mut out = std::io::stdout().lock();
     for standing in kernel.standing() {
         writeln!(out, "{standing}").context("cannot print")?;

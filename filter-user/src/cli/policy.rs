@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::ArgMatches;
 use tokio::signal::unix::SignalKind;
 
-use super::enforcement::Enforcement;
+use super::enforcement::{Enforcement, with_what_is_left};
 use super::exit_codes::UsageError;
 use super::house::{House, on, open, policy_listeners, prepare};
 use super::privileges::{Privileges, advised};
@@ -25,15 +25,19 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         let wrong = "no policy-listen is set: say where Postfix is to ask, such as --policy-listen inet:127.0.0.1:2528";
         return Err(UsageError(wrong.to_owned()).into());
     }
-    let privileges = Privileges::of(&config)?;
-    let (runtime, page) = prepare(&config)?;
-    let listeners = policy_listeners(&config, &privileges)?;
-    let enforcement = Enforcement::start(&config, &config.kernel.ports_of_mail_server(), privileges.owner())?;
+    serve(&config).map_err(|error| with_what_is_left(error, config.kernel.pins.as_deref()))
+}
+
+fn serve(config: &Config) -> anyhow::Result<ExitCode> {
+    let privileges = Privileges::of(config)?;
+    let (runtime, page) = prepare(config)?;
+    let listeners = policy_listeners(config, &privileges)?;
+    let enforcement = Enforcement::start(config, &config.kernel.ports_of_mail_server(), privileges.owner())?;
     privileges.give_up(&enforcement)?;
-    let directories = open(&config, page, runtime.handle(), None).map_err(advised)?;
-    let judge = Arc::new(Judge::new(&config, directories, enforcement.enforcer()));
-    let remembering = Remembering::start(&config, &judge).map_err(|error| advised(error.into()))?;
-    let mut house = House::new(&config, judge, enforcement, remembering.clone());
+    let directories = open(config, page, runtime.handle(), None).map_err(advised)?;
+    let judge = Arc::new(Judge::new(config, directories, enforcement.enforcer()));
+    let remembering = Remembering::start(config, &judge).map_err(|error| advised(error.into()))?;
+    let mut house = House::new(config, judge, enforcement, remembering.clone());
     let ended = runtime.block_on(async {
         let mut terminate = on(SignalKind::terminate())?;
         let mut interrupt = on(SignalKind::interrupt())?;

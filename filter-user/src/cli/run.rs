@@ -13,7 +13,7 @@ use tokio::signal::unix::SignalKind;
 
 use super::control::Desk;
 use super::destinations;
-use super::enforcement::Enforcement;
+use super::enforcement::{Enforcement, with_what_is_left};
 use super::house::{House, on, open, policy_listeners, prepare};
 use super::peers::desk::PeersDesk;
 use super::privileges::{Privileges, advised};
@@ -33,7 +33,8 @@ const FIRST_PROBE: Duration = Duration::from_secs(1);
 /// Runs the daemon.
 pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let (config, settings) = Config::load_shown(matches)?;
-    serve(config, settings)
+    let pins = config.kernel.pins.clone();
+    serve(config, settings).map_err(|error| with_what_is_left(error, pins.as_deref()))
 }
 
 fn serve(mut config: Config, settings: Vec<Effective>) -> anyhow::Result<ExitCode> {

@@ -15,11 +15,12 @@ use filter_common::table::{BUCKET_WORDS, Bucket, LARGEST, SMALLEST};
 use super::KernelError;
 use super::pin::Pins;
 use super::pin_fault::PinFault;
+use super::staged::Staged;
 
 /// The map of generations.
 pub(super) const HOSTS: &str = "HOSTS";
 /// Before the number of a generation, in the name of its pin.
-const PIN: &str = "hosts-";
+pub(super) const PIN: &str = "hosts-";
 
 /// One generation.
 #[derive(Debug)]
@@ -106,6 +107,12 @@ impl Generation {
     /// Lets it end with this process again.
     pub(super) fn unpin(number: u32, pins: &Pins) -> Result<(), KernelError> {
         pins.remove(&name_of(number))?;
+        Ok(())
+    }
+
+    /// The same, in place of all that are pinned.
+    pub(super) fn stage(&self, staged: &Staged) -> Result<(), KernelError> {
+        staged.pin(&name_of(self.number), |path| self.map.pin(path).map_err(PinFault::from))?;
         Ok(())
     }
 

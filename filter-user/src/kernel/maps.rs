@@ -8,6 +8,7 @@ use filter_common::Head;
 use super::adopt::Adopted;
 use super::pin::Pins;
 use super::pin_fault::PinFault;
+use super::staged::Staged;
 use super::{KernelError, generation};
 
 /// The map that later processes look at first.
@@ -52,10 +53,9 @@ impl Maps<'_> {
     }
 }
 
-/// Pins the maps that are not adopted, in place of those of an earlier process. `HEAD` comes last: while it is not there,
-/// nobody believes the rest.
-pub(super) fn pin(ebpf: &mut Ebpf, adopted: &Adopted, pins: &Pins) -> Result<(), KernelError> {
-    pins.remove(HEAD)?;
+/// Pins the maps that are not adopted, to take the places of those of an earlier process. `HEAD` is filled, and comes last,
+/// by [`commit`].
+pub(super) fn stage(ebpf: &mut Ebpf, adopted: &Adopted, staged: &Staged) -> Result<(), KernelError> {
     let is_to_pin = |name: &str| {
         // Load-time constants go with the program, tracing with who reads it, the table of hosts by its generations.
         !name.starts_with('.')
@@ -63,17 +63,26 @@ pub(super) fn pin(ebpf: &mut Ebpf, adopted: &Adopted, pins: &Pins) -> Result<(),
             && !adopted.maps.contains(&name)
     };
     for (name, map) in ebpf.maps().filter(|(name, _)| is_to_pin(name)) {
-        pins.replace(name, |path| map.pin(path).map_err(PinFault::from))?;
+        staged.pin(name, |path| map.pin(path).map_err(PinFault::from))?;
     }
     let head = ebpf.map_mut(HEAD).ok_or(KernelError::Missing { name: HEAD })?;
-    let mut told: Array<&mut MapData, Head> = (&mut *head).try_into().map_err(KernelError::map(HEAD))?;
+    let mut told: Array<&mut MapData, Head> = head.try_into().map_err(KernelError::map(HEAD))?;
     told.set(0, Head::new(adopted.seed), 0).map_err(KernelError::map(HEAD))?;
-    for name in pins.names()? {
+    if !adopted.is_old {
+        return adopted.generation.stage(staged);
+    }
+    // It is pinned. One that was to follow it, and was not filled yet, is nobody's.
+    for name in staged.pins().names()? {
         if generation::number_of(&name).is_some_and(|number| number != adopted.generation.number()) {
-            pins.remove(&name)?;
+            staged.pins().remove(&name)?;
         }
     }
-    adopted.generation.pin(pins)?;
-    pins.replace(HEAD, |path| head.pin(path).map_err(PinFault::from))?;
+    Ok(())
+}
+
+/// Puts what is staged in force, whole.
+pub(super) fn commit(ebpf: &Ebpf, staged: Staged) -> Result<(), KernelError> {
+    let head = ebpf.map(HEAD).ok_or(KernelError::Missing { name: HEAD })?;
+    staged.commit(|path| head.pin(path).map_err(PinFault::from))?;
     Ok(())
 }

@@ -40,6 +40,7 @@ mod program;
 mod programs;
 mod reconcile;
 mod settings;
+mod staged;
 pub mod survey;
 #[cfg(test)]
 mod testing;
@@ -83,6 +84,7 @@ use networks::Networks;
 use pin::Pins;
 use places::{Places, Shared};
 use programs::Programs;
+use staged::Staged;
 
 /// The program in the kernel. Dropped, it is detached from every interface, unless it is pinned.
 pub struct Kernel {
@@ -114,9 +116,12 @@ impl Kernel {
         let pins = settings.pins.as_deref().map(Pins::prepare).transpose()?;
         let adopted = Adopted::look(settings, pins.as_ref())?;
         let mut ebpf = load::object(settings, &adopted, pins.as_ref())?;
-        if let Some(pins) = &pins {
-            maps::pin(&mut ebpf, &adopted, pins)?;
-            settings::pin(&ebpf, settings, pins)?;
+        // What can fail comes before anything takes the place of what is in force.
+        let staged = pins.as_ref().map(Staged::new).transpose()?;
+        if let Some(staged) = &staged {
+            maps::stage(&mut ebpf, &adopted, staged)?;
+            settings::stage(&ebpf, settings, staged)?;
+            programs::stage(&mut ebpf, staged)?;
         }
         let trace = match settings.log_level {
             KernelLog::Off => None,
@@ -127,8 +132,11 @@ impl Kernel {
         adopted.generation.put(&mut hosts)?;
         let own_pins = pins.as_ref().map(Pins::another).transpose()?;
         let at = Self::of(&mut maps, Some(hosts), own_pins, trace, adopted, settings, local)?;
+        if let Some(staged) = staged {
+            maps::commit(&ebpf, staged)?;
+        }
         let programs = Programs::Loaded(Box::new(ebpf));
-        let mut places = Places::occupy(programs, pins, settings.hook, &settings.interfaces)?;
+        let places = Places::occupy(programs, pins, settings.hook, &settings.interfaces)?;
         places.hand_over(settings.owner)?;
         Ok(at(places))
     }

@@ -8,8 +8,8 @@ use std::{fs, io};
 use rustix::fs::{AtFlags, FlockOperation, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 
-use super::bpffs;
 use super::pin_fault::PinFault;
+use super::{bpffs, staged};
 
 /// What is put under a name that is taken stands here until it takes the other's place.
 const NEXT: &str = "-next";
@@ -70,6 +70,7 @@ impl Pins {
         let (here, there) = (rustix::fs::fstat(&pins.folder), rustix::fs::stat(path));
         match (here, there) {
             (Ok(here), Ok(there)) if (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino) => {
+                staged::settle(&pins)?;
                 Ok(Some(pins))
             }
             // It was removed before the lock was had.
@@ -109,9 +110,14 @@ impl Pins {
         // Left behind by a process that was killed between the two steps.
         self.remove(&next)?;
         let pinned = pin(self.of(&next)).map_err(|error| self.named(error.into(), name))?;
-        rustix::fs::renameat(&self.folder, next, &self.folder, name)
-            .map_err(|error| self.named_fault("pin", name, error))?;
+        self.rename(&next, name)?;
         Ok(pinned)
+    }
+
+    /// Puts a pin under another name, in place of what was there.
+    pub(super) fn rename(&self, from: &str, to: &str) -> Result<(), PinFault> {
+        rustix::fs::renameat(&self.folder, from, &self.folder, to)
+            .map_err(|error| self.named_fault("pin", to, error))
     }
 
     /// Removes a pin; whether it was there.

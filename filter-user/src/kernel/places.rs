@@ -129,11 +129,9 @@ impl Places {
         Ok(all)
     }
 
-    /// Pins the program too, so that who has no privilege can attach it, and gives all that is pinned to its owner.
-    pub(super) fn hand_over(&mut self, owner: Option<(u32, u32)>) -> Result<(), KernelError> {
-        let Some(pins) = &self.pins else { return Ok(()) };
-        self.programs.pin(pins)?;
-        if let Some(owner) = owner {
+    /// Gives all that is pinned to its owner.
+    pub(super) fn hand_over(&self, owner: Option<(u32, u32)>) -> Result<(), KernelError> {
+        if let (Some(pins), Some(owner)) = (&self.pins, owner) {
             pins.give_to(owner)?;
         }
         Ok(())

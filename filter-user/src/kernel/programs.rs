@@ -8,6 +8,7 @@ use aya_obj::programs::XdpAttachType;
 use super::KernelError;
 use super::pin::Pins;
 use super::pin_fault::PinFault;
+use super::staged::Staged;
 
 /// Its name in the object, and of its pin.
 pub(super) const XDP: &str = "relaygate";
@@ -35,6 +36,14 @@ pub(super) fn verify(ebpf: &mut Ebpf) -> Result<(), KernelError> {
     Ok(())
 }
 
+/// Pins both, to take the places of those of an earlier process: so that who has no privilege can attach them.
+pub(super) fn stage(ebpf: &mut Ebpf, staged: &Staged) -> Result<(), KernelError> {
+    for (name, program) in ebpf.programs_mut() {
+        staged.pin(name, |path| program.pin(path).map_err(PinFault::from))?;
+    }
+    Ok(())
+}
+
 impl Programs {
     /// Those that another process has pinned.
     pub(super) fn pinned(pins: &Pins) -> Result<Self, KernelError> {
@@ -44,15 +53,6 @@ impl Programs {
             xdp: Box::new(Xdp::from_pin(pins.of(XDP), XdpAttachType::Interface).map_err(fault(XDP))?),
             tc: Box::new(SchedClassifier::from_pin(pins.of(TC)).map_err(fault(TC))?),
         })
-    }
-
-    /// Pins both, in place of those that are pinned.
-    pub(super) fn pin(&mut self, pins: &Pins) -> Result<(), KernelError> {
-        let xdp = self.xdp_mut()?;
-        pins.replace(XDP, |path| xdp.pin(path).map_err(PinFault::from))?;
-        let tc = self.tc_mut()?;
-        pins.replace(TC, |path| tc.pin(path).map_err(PinFault::from))?;
-        Ok(())
     }
 
     /// The entry point at XDP, to be asked about.

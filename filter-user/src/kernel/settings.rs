@@ -14,6 +14,7 @@ use ipnet::IpNet;
 use super::maps::HEAD;
 use super::pin::Pins;
 use super::pin_fault::PinFault;
+use super::staged::Staged;
 use super::{Growing, KernelError, load};
 use crate::config::{Hook, KernelLog};
 
@@ -83,16 +84,12 @@ impl KernelSettings {
 }
 
 /// Before the number.
-const PIN: &str = "settings-";
+pub(super) const PIN: &str = "settings-";
 
 /// Pins the number: a second name of `HEAD`, since a BPF file system holds nothing else.
-pub(super) fn pin(ebpf: &Ebpf, settings: &KernelSettings, pins: &Pins) -> Result<(), KernelError> {
-    let name = name_of(settings);
-    for other in pins.names()?.iter().filter(|other| other.starts_with(PIN) && **other != name) {
-        pins.remove(other)?;
-    }
+pub(super) fn stage(ebpf: &Ebpf, settings: &KernelSettings, staged: &Staged) -> Result<(), KernelError> {
     let head = ebpf.map(HEAD).ok_or(KernelError::Missing { name: HEAD })?;
-    pins.replace(&name, |path| head.pin(path).map_err(PinFault::from))?;
+    staged.pin(&name_of(settings), |path| head.pin(path).map_err(PinFault::from))?;
     Ok(())
 }
 
