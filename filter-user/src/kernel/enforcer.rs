@@ -13,7 +13,7 @@ use super::allow::AllowList;
 use super::growing_table::NotHeld;
 use super::hosts::{Done, HostTable, Wanted};
 use super::reconcile::Rounds;
-use crate::peers::{Admission, Dropped, Enforcer, Held, Home, LocalEnforcer, NotExempted};
+use crate::peers::{Admission, Dropped, Enforcer, Held, Home, LocalEnforcer, NotExempted, Sharding};
 use crate::telemetry::field;
 
 /// Enforces in the kernel.
@@ -210,6 +210,10 @@ impl Enforcer for KernelEnforcer {
 
     fn held_in_shard(&self, shard: usize, now: Timestamp) -> Vec<Held> {
         self.local.held_in_shard(shard, now)
+    }
+
+    fn sharding(&self) -> Sharding {
+        self.local.sharding()
     }
 
     fn changes(&self) -> u64 {

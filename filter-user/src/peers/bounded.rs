@@ -2,6 +2,7 @@
 //! clock hand passes makes room. Knows nothing of what is kept.
 
 use std::collections::HashMap;
+use std::hash::BuildHasher as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use filter_common::{PeerKey, Timestamp};
@@ -102,26 +103,43 @@ impl<V: Worth + Default> Bounded<V> {
     }
 }
 
+/// In which of [`SHARDS`] shards a peer is. Each that is made anew has another secret, so that nobody can choose addresses
+/// which all meet at one lock, and push each other's sanctions out of one small map; its clones agree.
+#[derive(Clone, Debug, Default)]
+pub struct Sharding(RandomState);
+
+impl Sharding {
+    /// The number of a peer's shard.
+    #[must_use]
+    pub fn shard(&self, peer: PeerKey) -> usize {
+        // What is cut off is not asked for.
+        self.0.hash_one(peer) as usize % SHARDS
+    }
+}
+
 /// Bounded maps side by side, each behind its own lock.
 #[derive(Debug)]
 pub(super) struct Shards<V> {
     shards: Box<[Mutex<Bounded<V>>]>,
+    sharding: Sharding,
 }
 
 impl<V: Worth + Default> Shards<V> {
     /// Room for `capacity` peers in all, rounded up to a whole number in each shard.
-    pub(super) fn new(capacity: usize) -> Self {
+    pub(super) fn new(capacity: usize, sharding: Sharding) -> Self {
         let each = capacity.div_ceil(SHARDS);
-        Self { shards: (0..SHARDS).map(|_| Mutex::new(Bounded::new(each))).collect() }
+        Self { shards: (0..SHARDS).map(|_| Mutex::new(Bounded::new(each))).collect(), sharding }
     }
 
-    /// The map that a peer belongs to. Peers spread by the low bits of their network: a flood from one address meets
-    /// one lock, which its sessions would contend for anyway.
+    /// The map that a peer belongs to. A flood from one address meets one lock, which its sessions would contend for
+    /// anyway.
     pub(super) fn of(&self, peer: PeerKey) -> MutexGuard<'_, Bounded<V>> {
-        let bytes = peer.octets();
-        let mixed =
-            bytes.iter().fold(0usize, |mixed, byte| mixed.wrapping_mul(31).wrapping_add(usize::from(*byte)));
-        self.shard(mixed)
+        self.shard(self.sharding.shard(peer))
+    }
+
+    /// Which map that is, for others that shall share peers out alike.
+    pub(super) fn sharding(&self) -> &Sharding {
+        &self.sharding
     }
 
     /// One map of them, by its number; beyond the last comes the first again.
@@ -193,11 +211,28 @@ mod tests {
 
     #[test]
     fn any_number_of_peers_fits_in_the_bound() {
-        let shards = Shards::<Expiry>::new(1000);
+        let shards = Shards::<Expiry>::new(1000, Sharding::default());
         for n in 0..100_000 {
             shards.of(peer(n)).entry(peer(n), Timestamp(0)).0 = 1;
         }
         assert!(shards.len() <= 1024, "{} peers held", shards.len());
         assert!(shards.len() >= 900, "{} peers held: the bound is used", shards.len());
+    }
+
+    #[test]
+    fn nobody_can_tell_which_peers_share_a_shard() {
+        // Their octets give one number, if each counts 31 times what the next does.
+        let peers: Vec<_> = (0..8u8)
+            .flat_map(|a| (0..8u8).map(move |b| (a, b)))
+            .map(|(a, b)| PeerKey::from(std::net::Ipv4Addr::new(10, a, 217 - 31 * a + b, 255 - 31 * b)))
+            .collect();
+        let place = || {
+            let sharding = Sharding::default();
+            peers.iter().map(|peer| sharding.shard(*peer)).collect::<Vec<_>>()
+        };
+        let (one, another) = (place(), place());
+        let used: std::collections::HashSet<_> = one.iter().collect();
+        assert!(used.len() > SHARDS / 4, "{} shards for {} peers", used.len(), peers.len());
+        assert_ne!(one, another, "and each time other ones");
     }
 }

@@ -3,6 +3,7 @@
 use filter_common::{PeerKey, Sanction, Timestamp};
 use ipnet::IpNet;
 
+use super::bounded::Sharding;
 use super::local::Held;
 
 /// What is done with a connection of a peer when it is accepted.
@@ -58,6 +59,8 @@ pub trait Enforcer: Send + Sync {
     fn admit(&self, peer: PeerKey, now: Timestamp) -> Admission;
     /// What is in force at `now` for the peers of one shard, of [`SHARDS`](super::SHARDS).
     fn held_in_shard(&self, shard: usize, now: Timestamp) -> Vec<Held>;
+    /// In which of them a peer is.
+    fn sharding(&self) -> Sharding;
     /// A number that is another one when what is in force may be something else.
     fn changes(&self) -> u64;
     /// Which home this is.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use filter_common::{PeerKey, Timestamp};
 
-use super::bounded::{Shards, Worth};
+use super::bounded::{Sharding, Shards, Worth};
 use super::strikes::StrikeLevel;
 
 /// The failures of one peer, which leak away as strikes do.
@@ -30,7 +30,7 @@ impl Guesses {
     /// A peer may have failed so often, and each failure takes `decay` to leak away; `max_peers` are remembered.
     #[must_use]
     pub fn new(most: u32, decay: Duration, max_peers: usize) -> Self {
-        Self { peers: Shards::new(max_peers), most, decay }
+        Self { peers: Shards::new(max_peers, Sharding::default()), most, decay }
     }
 
     /// Whether a peer may guess once more.

@@ -5,7 +5,7 @@ mod held;
 use filter_common::table::Drops;
 use filter_common::{PeerKey, Rate, Sanction, Timestamp, gcra};
 
-use super::bounded::{Shards, Worth};
+use super::bounded::{Sharding, Shards, Worth};
 use super::enforcer::{Admission, Dropped, Enforcer, Home};
 
 pub use held::Held;
@@ -47,7 +47,7 @@ impl LocalEnforcer {
     /// Limited peers may connect at `limit`; at most `max_peers` sanctions are held.
     #[must_use]
     pub fn new(limit: Rate, max_peers: usize) -> Self {
-        Self { peers: Shards::new(max_peers), limit }
+        Self { peers: Shards::new(max_peers, Sharding::default()), limit }
     }
 
     /// What is in force for a peer at `now`.
@@ -142,6 +142,10 @@ impl Enforcer for LocalEnforcer {
 
     fn held_in_shard(&self, shard: usize, now: Timestamp) -> Vec<Held> {
         self.of_shard(shard, now)
+    }
+
+    fn sharding(&self) -> Sharding {
+        self.peers.sharding().clone()
     }
 
     fn changes(&self) -> u64 {

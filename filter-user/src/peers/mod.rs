@@ -13,7 +13,7 @@ pub mod register;
 pub mod strikes;
 
 pub use allow_list::{Allowance, Allowed, MAX_ALLOWANCES};
-pub use bounded::SHARDS;
+pub use bounded::{SHARDS, Sharding};
 pub use enforcer::{Admission, Dropped, Enforcer, Home, NotExempted};
 pub use guesses::Guesses;
 pub use ladder::Ladder;

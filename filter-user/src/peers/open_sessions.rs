@@ -6,13 +6,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use filter_common::PeerKey;
 use foldhash::quality::RandomState;
 
-/// Locks side by side, so that workers rarely meet at one; a power of two.
-const SHARDS: usize = 64;
+use super::bounded::{SHARDS, Sharding};
 
 /// The count. Bounded by the number of sessions in all, which the caller bounds.
 #[derive(Debug)]
 pub struct OpenSessions {
     shards: Box<[Mutex<HashMap<PeerKey, u32, RandomState>>]>,
+    sharding: Sharding,
     per_peer: u32,
 }
 
@@ -20,7 +20,8 @@ impl OpenSessions {
     /// At most `per_peer` sessions of one peer.
     #[must_use]
     pub fn new(per_peer: u32) -> Self {
-        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect(), per_peer }
+        let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
+        Self { shards, sharding: Sharding::default(), per_peer }
     }
 
     /// Counts one more, unless the peer has as many as it may.
@@ -53,12 +54,8 @@ impl OpenSessions {
     }
 
     fn of(&self, peer: PeerKey) -> MutexGuard<'_, HashMap<PeerKey, u32, RandomState>> {
-        let mixed = peer
-            .octets()
-            .iter()
-            .fold(0usize, |mixed, byte| mixed.wrapping_mul(31).wrapping_add(usize::from(*byte)));
         // Counts are plain numbers: a panic elsewhere cannot leave one half-written.
-        self.shards[mixed % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
+        self.shards[self.sharding.shard(peer)].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -89,7 +89,8 @@ impl Register {
         enforcer: Arc<dyn Enforcer>,
     ) -> Self {
         Self {
-            peers: Shards::new(max_peers),
+            // What is remembered and what is in force of a peer are read side by side.
+            peers: Shards::new(max_peers, enforcer.sharding()),
             ladder,
             weights,
             prefixes,
@@ -120,23 +121,37 @@ impl Register {
         }
         let peer = self.key(address);
         let admission = self.enforcer.admit(peer, now);
-        if admission == Admission::Admitted && self.resume(peer, now) {
+        if admission == Admission::Admitted && self.come_back(peer, now) {
             return self.enforcer.admit(peer, now);
         }
         admission
     }
 
-    /// A block that is over leaves the strikes that earned it: the peer is limited for as long as they say. Done once,
-    /// when the peer comes back; says whether it was now.
-    fn resume(&self, peer: PeerKey, now: Timestamp) -> bool {
+    /// Puts in force what a peer has earned that was admitted nevertheless; says whether there was anything.
+    fn come_back(&self, peer: PeerKey, now: Timestamp) -> bool {
         let mut peers = self.peers.of(peer);
         let Some(record) = peers.get_mut(peer) else { return false };
-        let is_back = record.awaits_return()
-            && record.blocked_until <= now
-            && self.authenticated_until(peer, record, now) <= now;
-        if !is_back {
+        if !record.awaits_return() || self.authenticated_until(peer, record, now) > now {
             return false;
         }
+        if record.blocked_until > now {
+            self.remind(peer, record, now);
+            return true;
+        }
+        self.resume(peer, record, now)
+    }
+
+    /// A block stands: it is put in force again where whoever enforces had to forget it for want of room.
+    fn remind(&self, peer: PeerKey, record: &Record, now: Timestamp) {
+        let held = self.enforcer.held(peer, now).map_or(Sanction::None, |held| held.sanction);
+        if !matches!(held, Sanction::Blocked { .. }) {
+            self.enforcer.enforce(peer, self.in_force(peer, record, now), now);
+        }
+    }
+
+    /// A block that is over leaves the strikes that earned it: the peer is limited for as long as they say. Done once,
+    /// when the peer comes back; says whether it was now.
+    fn resume(&self, peer: PeerKey, record: &mut Record, now: Timestamp) -> bool {
         record.resumed_after = record.blocked_until;
         match self.in_force(peer, record, now) {
             limited @ Sanction::Limited { .. } => {
@@ -169,6 +184,7 @@ impl Register {
         let before = self.earned(record, now).max(ordered);
         if let Sanction::Blocked { .. } = before {
             // What a blocked peer's open session still says prolongs nothing: it is reset anyway.
+            self.remind(peer, record, now);
             let strikes = record.level.strikes(self.ladder.decay, now);
             return Some(Struck { strikes, sanction: before, escalated: false });
         }

@@ -29,6 +29,26 @@ pub(super) fn register_of(max_peers: usize, prefixes: PrefixLengths, allow: &[Ip
     Register::new(ladder, Weights::default(), prefixes, allow, max_peers, enforcer)
 }
 
+/// Remembers a thousand peers; a sanction is in force for few.
+fn short_register() -> Register {
+    let full = register(&[]);
+    let enforcer = Arc::new(LocalEnforcer::new(Rate::new(6, Duration::from_secs(60), 1), 1));
+    Register::new(full.ladder, Weights::default(), PrefixLengths::default(), &[], 1000, enforcer)
+}
+
+/// So many others are blocked for so long that whoever enforces must forget the peer.
+fn crowd_out(register: &Register, now: Timestamp) {
+    let peer = register.key(PEER);
+    for other in 0..10_000u32 {
+        let other = PeerKey::from(std::net::Ipv4Addr::from(0x0a00_0000 + other));
+        register.enforcer.enforce(other, Sanction::Blocked { until: Timestamp::NEVER }, now);
+        if register.enforcer.held(peer, now).is_none() {
+            return;
+        }
+    }
+    panic!("it is still held");
+}
+
 const NOTHING: Struck = Struck { strikes: 0, sanction: Sanction::None, escalated: false };
 
 fn strike(register: &Register, times: u32, now: Timestamp) -> Struck {
@@ -100,6 +120,24 @@ fn of_two_workers_that_strike_at_once_the_block_stands() {
         });
         assert_eq!(register.admit(address, now), Admission::Blocked);
     }
+}
+
+#[test]
+fn a_block_that_had_to_be_forgotten_is_in_force_again_as_soon_as_the_peer_is_seen() {
+    let until = Sanction::Blocked { until: at(301) };
+    let register = short_register();
+    let peer = register.key(PEER);
+    let held = |now| register.enforcer.held(peer, now).map(|held| held.sanction);
+    assert_eq!(strike(&register, 5, at(1)).sanction, until);
+
+    crowd_out(&register, at(2));
+    assert_eq!(strike(&register, 1, at(2)), Struck { strikes: 5, sanction: until, escalated: false });
+    assert_eq!(held(at(2)), Some(until), "by a strike");
+
+    crowd_out(&register, at(3));
+    assert_eq!(register.admit(PEER, at(3)), Admission::Blocked);
+    assert_eq!(held(at(3)), Some(until), "by a connection");
+    assert_ne!(register.admit(PEER, at(301)), Admission::Blocked, "and it ends when it would have");
 }
 
 #[test]
