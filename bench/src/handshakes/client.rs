@@ -9,13 +9,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use rustls::client::Resumption;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{
-    ClientConfig, ClientConnection, DigitallySignedStruct, HandshakeKind, SignatureScheme, StreamOwned,
-};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, HandshakeKind, StreamOwned};
+use smtp_load::clients::trust_anyone;
 
 /// How long a server may take for anything.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -91,15 +88,7 @@ impl FullHandshakes {
             Version::Tls12 => [&rustls::version::TLS12],
             Version::Tls13 => [&rustls::version::TLS13],
         };
-        let anyone =
-            Arc::new(AnyServer { schemes: provider.signature_verification_algorithms.supported_schemes() });
-        let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
-            .with_protocol_versions(&versions)?
-            .dangerous()
-            .with_custom_certificate_verifier(anyone)
-            .with_no_client_auth();
-        config.resumption = Resumption::disabled();
-        Ok(config)
+        Ok(trust_anyone(provider, &versions)?)
     }
 
     fn one(&self, config: &Arc<ClientConfig>) -> anyhow::Result<()> {
@@ -117,47 +106,6 @@ impl FullHandshakes {
         ensure!(!stream.conn.is_handshaking(), "the server hung up in the handshake");
         ensure!(stream.conn.handshake_kind() == Some(HandshakeKind::Full), "a handshake was not a full one");
         Ok(())
-    }
-}
-
-/// Takes any certificate unseen: verifying is the client's cost, and not what is measured.
-#[derive(Debug)]
-struct AnyServer {
-    schemes: Vec<SignatureScheme>,
-}
-
-impl ServerCertVerifier for AnyServer {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _message: &[u8],
-        _cert: &CertificateDer<'_>,
-        _dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _message: &[u8],
-        _cert: &CertificateDer<'_>,
-        _dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.schemes.clone()
     }
 }
 

@@ -63,4 +63,4 @@ fn is_passing(error: i32) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

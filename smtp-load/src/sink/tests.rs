@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::*;
 use crate::clients::{Connection, ConnectionError, HonestMail};
 
-fn serve(behaviour: SinkBehaviour) -> (SocketAddr, Arc<SinkCounts>) {
+pub(crate) fn serve(behaviour: SinkBehaviour) -> (SocketAddr, Arc<SinkCounts>) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();
