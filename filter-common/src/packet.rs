@@ -1,7 +1,11 @@
 //! Reads a frame as far as a verdict and an answer need it: Ethernet, up to two VLAN tags, IPv4, IPv6, TCP (RFC 9293).
 //! "Not ours" at once, bounded reads alone. Knows no map and nothing of aya: the program and the tests' model share it.
 
+mod usual;
+
 use core::ops::ControlFlow::{self, Break, Continue};
+
+pub use usual::{Octets, Usual};
 
 use crate::{Address, Reason};
 
@@ -9,6 +13,11 @@ use crate::{Address, Reason};
 pub trait Frame {
     /// `N` bytes from `offset` on; nothing where the frame ends before.
     fn bytes<const N: usize>(&self, offset: usize) -> Option<[u8; N]>;
+    /// What stands where the usual packet has its fields; nothing where the frame is shorter than its headers.
+    #[inline(always)]
+    fn usual(&self) -> Option<Usual> {
+        Some(Usual::read(&self.bytes::<{ Usual::HEADERS }>(0)?))
+    }
 }
 
 /// What is protected.
@@ -108,6 +117,15 @@ enum Pieces {
 /// The TCP in a frame, if it is for what is protected.
 #[inline(always)]
 pub fn read(frame: &impl Frame, protected: &impl Protected) -> ControlFlow<Reason, Packet> {
+    match frame.usual() {
+        Some(usual) if usual.is_one() => usual.packet(protected),
+        _ => read_any(frame, protected),
+    }
+}
+
+/// The same of a frame of any shape.
+#[inline(always)]
+fn read_any(frame: &impl Frame, protected: &impl Protected) -> ControlFlow<Reason, Packet> {
     let (ethertype, network) = ethernet(frame)?;
     let (internet, destination) = match ethertype {
         ETHERTYPE_IPV4 => (ipv4(frame, network)?, Place::V4(network + 16)),

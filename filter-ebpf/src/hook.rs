@@ -1,7 +1,7 @@
 //! What a hook of the kernel must give so that one decision serves all of them.
 
 use filter_common::captured::CAPTURED_OCTETS;
-use filter_common::packet::Frame;
+use filter_common::packet::{Frame, Octets, Usual};
 use filter_common::reply::Headers;
 
 /// A frame at a hook.
@@ -83,4 +83,35 @@ pub unsafe fn read<const N: usize>(place: *mut [u8; N]) -> [u8; N] {
         _ => bytes = unsafe { place.read() },
     }
     bytes
+}
+
+/// The first octets of a packet, which was measured to have them.
+pub struct Measured(*const u8);
+
+impl Measured {
+    /// # Safety
+    ///
+    /// They must lie in the packet.
+    #[inline(always)]
+    pub const unsafe fn new(headers: *mut [u8; Usual::HEADERS]) -> Self {
+        Self(headers.cast())
+    }
+
+    #[inline(always)]
+    fn some<const N: usize>(&self, at: usize) -> [u8; N] {
+        // SAFETY: among the octets that were promised, for no field of `Usual` lies behind them; the verifier checks it.
+        unsafe { read(self.0.add(at).cast_mut().cast()) }
+    }
+}
+
+impl Octets for Measured {
+    #[inline(always)]
+    fn four(&self, at: usize) -> [u8; 4] {
+        self.some(at)
+    }
+
+    #[inline(always)]
+    fn two(&self, at: usize) -> [u8; 2] {
+        self.some(at)
+    }
 }

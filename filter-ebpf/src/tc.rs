@@ -4,10 +4,10 @@ use aya_ebpf::bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC};
 use aya_ebpf::helpers::{bpf_redirect, bpf_skb_change_tail};
 use aya_ebpf::programs::TcContext;
 use filter_common::Verdict;
-use filter_common::packet::Frame;
+use filter_common::packet::{Frame, Usual};
 use filter_common::reply::{CHECKSUM, Headers};
 
-use crate::hook::{Hook, place, read};
+use crate::hook::{Hook, Measured, place, read};
 
 /// Of `bpf_l4_csum_replace`: the size of what is replaced.
 const TWO_OCTETS: u64 = 2;
@@ -82,6 +82,13 @@ impl Frame for TcFrame {
         // SAFETY: between the packet's two ends, as just compared; an array of bytes has no alignment. The verifier checks
         // the same again.
         Some(unsafe { read(place) })
+    }
+
+    #[inline(always)]
+    fn usual(&self) -> Option<Usual> {
+        let headers = place(self.0.data(), self.0.data_end(), 0)?;
+        // SAFETY: between the packet's two ends, as just compared.
+        Some(Usual::read(&unsafe { Measured::new(headers) }))
     }
 }
 

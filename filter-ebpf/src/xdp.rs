@@ -2,10 +2,10 @@
 
 use aya_ebpf::{bindings::xdp_action, helpers::bpf_xdp_adjust_tail, programs::XdpContext};
 use filter_common::Verdict;
-use filter_common::packet::Frame;
+use filter_common::packet::{Frame, Usual};
 use filter_common::reply::Headers;
 
-use crate::hook::{Hook, place, read};
+use crate::hook::{Hook, Measured, place, read};
 
 /// A frame as it came from the interface.
 pub struct XdpFrame(pub XdpContext);
@@ -66,6 +66,13 @@ impl Frame for XdpFrame {
         // SAFETY: between the frame's two ends, as just compared; an array of bytes has no alignment. The verifier checks
         // the same again.
         Some(unsafe { read(place) })
+    }
+
+    #[inline(always)]
+    fn usual(&self) -> Option<Usual> {
+        let headers = self.at(0)?;
+        // SAFETY: between the frame's two ends, as just compared.
+        Some(Usual::read(&unsafe { Measured::new(headers) }))
     }
 }
 
