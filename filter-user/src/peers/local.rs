@@ -44,7 +44,7 @@ pub struct LocalEnforcer {
 }
 
 impl LocalEnforcer {
-    /// Limited peers may connect at `limit`; at most `max_peers` sanctions are held.
+    /// Limited peers may connect at `limit`; `max_peers` sanctions are held, and few more.
     #[must_use]
     pub fn new(limit: Rate, max_peers: usize) -> Self {
         Self { peers: Shards::new(max_peers, Sharding::default()), limit }
