@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use aya::maps::MapData;
-use filter_common::{Control, Mapped, PeerKey};
+use filter_common::{Control, Mapped, PeerKey, Timestamp};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::KernelError;
@@ -67,6 +67,11 @@ impl ControlPage {
             place.store(value, Ordering::Release);
         }
     }
+}
+
+/// The time that entries carry.
+pub(super) fn boot_now() -> Timestamp {
+    Timestamp(nanoseconds(ClockId::Boottime))
 }
 
 fn nanoseconds(clock: ClockId) -> u64 {

@@ -74,10 +74,13 @@ pub(super) fn wanted(held: Option<&Held>, now: Timestamp) -> Wanted {
 
 impl KernelEnforcer {
     /// Who is in the table already, is in force from now on.
-    pub(super) fn new(mut hosts: HostTable, allow: Box<dyn AllowList>, local: LocalEnforcer) -> Self {
-        // What is over is swept; until then it matters to nobody.
-        let now = Timestamp::default();
-        hosts.inherit(|peer, kind, until| match kind {
+    pub(super) fn new(
+        mut hosts: HostTable,
+        allow: Box<dyn AllowList>,
+        local: LocalEnforcer,
+        now: Timestamp,
+    ) -> Self {
+        hosts.inherit(now, |peer, kind, until| match kind {
             Kind::Authenticated => local.authenticate(peer, until, now),
             Kind::Limited => local.enforce(peer, Sanction::Limited { until }, now),
             Kind::Blocked => local.enforce(peer, Sanction::Blocked { until }, now),
@@ -179,7 +182,7 @@ impl Enforcer for KernelEnforcer {
     fn enforce(&self, peer: PeerKey, sanction: Sanction, now: Timestamp) {
         let mut hosts = self.hosts();
         self.local.enforce(peer, sanction, now);
-        let done = hosts.accord(peer, wanted(self.local.held(peer, now).as_ref(), now));
+        let done = hosts.accord(peer, wanted(self.local.held(peer, now).as_ref(), now), now);
         drop(hosts);
         self.note(peer, done, now);
     }
@@ -191,7 +194,7 @@ impl Enforcer for KernelEnforcer {
         let done = if until > now {
             hosts.authenticate(peer, until, now)
         } else {
-            hosts.accord(peer, wanted(self.local.held(peer, now).as_ref(), now))
+            hosts.accord(peer, wanted(self.local.held(peer, now).as_ref(), now), now)
         };
         let has_evicted = hosts.evicted() != evicted;
         drop(hosts);

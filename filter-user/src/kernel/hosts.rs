@@ -53,10 +53,14 @@ impl HostTable {
         Self { table, authenticated, aggregates, allowed, max_peers: bounds.max_peers, evicted: 0 }
     }
 
-    /// Counts who was in the table before this process, and tells of each.
-    pub(super) fn inherit(&mut self, mut tell: impl FnMut(PeerKey, Kind, Timestamp)) {
+    /// Counts who was in the table before this process, and tells of each. What is over goes.
+    pub(super) fn inherit(&mut self, now: Timestamp, mut tell: impl FnMut(PeerKey, Kind, Timestamp)) {
         let entries: Vec<Entry> = self.table.current().entries(0..u32::MAX).collect();
         for Entry { peer, standing, .. } in entries {
+            if standing.until <= now {
+                self.table.remove(peer);
+                continue;
+            }
             match standing.kind {
                 Kind::Authenticated => {
                     if let Some(evicted) = self.authenticated.inherit(peer, standing.until) {
@@ -66,7 +70,7 @@ impl HostTable {
                         }
                     }
                 }
-                Kind::Blocked => self.aggregates.blocked(peer, standing.until),
+                Kind::Blocked => self.aggregates.blocked(peer, standing.until, now),
                 Kind::Limited => {}
             }
             // The allow list may be another than the last process had.
@@ -90,25 +94,25 @@ impl HostTable {
             }
             Some(evicted) => {
                 self.evict(evicted);
-                self.put(peer, Kind::Authenticated, until)
+                self.put(peer, Kind::Authenticated, until, now)
             }
-            None => self.put(peer, Kind::Authenticated, until),
+            None => self.put(peer, Kind::Authenticated, until, now),
         }
     }
 
     /// Lets the table hold what it shall of a peer.
-    pub(super) fn accord(&mut self, peer: PeerKey, wanted: Wanted) -> Result<Done, NotHeld> {
+    pub(super) fn accord(&mut self, peer: PeerKey, wanted: Wanted, now: Timestamp) -> Result<Done, NotHeld> {
         let Some((kind, until)) = wanted else { return Ok(self.take_out(peer)) };
         match (kind, self.authenticated.until(peer)) {
-            (Kind::Authenticated, Some(known)) if known == until => self.put(peer, kind, until),
+            (Kind::Authenticated, Some(known)) if known == until => self.put(peer, kind, until, now),
             (Kind::Authenticated, Some(_)) => {
                 // When it authenticated is not known: use does not prolong it.
                 self.authenticated.inherit(peer, until);
-                self.put(peer, kind, until)
+                self.put(peer, kind, until, now)
             }
             (Kind::Authenticated, None) if self.authenticated.has_room() => {
                 self.authenticated.inherit(peer, until);
-                self.put(peer, kind, until)
+                self.put(peer, kind, until, now)
             }
             // It was evicted. It must not be dropped where nobody knows that it has authenticated.
             (Kind::Authenticated, None) => Ok(self.take_out(peer)),
@@ -120,7 +124,7 @@ impl HostTable {
                     self.take_out(peer);
                     return Err(NotHeld::Full);
                 }
-                self.put(peer, kind, until)
+                self.put(peer, kind, until, now)
             }
         }
     }
@@ -142,7 +146,7 @@ impl HostTable {
         let until = if is_used { self.authenticated.used(peer, now) } else { None };
         if let Some(until) = until {
             // In place: there is always room for it.
-            let _ = self.put(peer, Kind::Authenticated, until);
+            let _ = self.put(peer, Kind::Authenticated, until, now);
         }
         (drops, until)
     }
@@ -152,13 +156,20 @@ impl HostTable {
         self.allowed.set(network, exempt);
         let all = self.table.current().entries(0..u32::MAX);
         let changed: Vec<_> = all
-            .map(|entry| (entry.peer, entry.standing))
-            .filter(|(peer, standing)| *standing != self.standing(*peer, standing.kind, standing.until))
+            .map(|Entry { peer, standing, .. }| {
+                (peer, standing, self.standing(peer, standing.kind, standing.until))
+            })
+            .filter(|(_, before, shall)| before != shall)
             .collect();
-        for (peer, standing) in changed {
-            // In place of what stands there, so there is room.
-            let _ = self.put(peer, standing.kind, standing.until);
+        for (peer, _, shall) in changed {
+            // In place of what stands there, so there is room; of the same kind, so nothing is metered for another.
+            let _ = self.table.insert(peer, shall, Meter::default());
         }
+    }
+
+    /// Renews what is due of the limits of networks, as many as that; whether others are left.
+    pub(super) fn renew_networks(&mut self, most: usize, now: Timestamp) -> bool {
+        self.aggregates.renew(most, now)
     }
 
     /// Takes a peer out.
@@ -203,7 +214,7 @@ impl HostTable {
         }
     }
 
-    fn put(&mut self, peer: PeerKey, kind: Kind, until: Timestamp) -> Result<Done, NotHeld> {
+    fn put(&mut self, peer: PeerKey, kind: Kind, until: Timestamp, now: Timestamp) -> Result<Done, NotHeld> {
         let standing = self.standing(peer, kind, until);
         let before = self.table.get(peer).map(|entry| entry.standing);
         if before == Some(standing) {
@@ -215,9 +226,10 @@ impl HostTable {
         })?;
         let was_blocked = before.is_some_and(|before| before.kind == Kind::Blocked);
         match (was_blocked, kind == Kind::Blocked) {
-            (false, true) => self.aggregates.blocked(peer, standing.until),
+            (false, true) => self.aggregates.blocked(peer, standing.until, now),
+            (true, true) => self.aggregates.prolonged(peer, standing.until, now),
             (true, false) => self.aggregates.unblocked(peer),
-            (true, true) | (false, false) => {}
+            (false, false) => {}
         }
         Ok(Done { changed: true, drops })
     }

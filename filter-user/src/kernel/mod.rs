@@ -185,7 +185,7 @@ impl Kernel {
         let allowed = Allowed::new(&settings.allow, settings.prefixes);
         let hosts = HostTable::new(table, aggregates, allowed, bounds);
         let allow = AllowMap::new(maps.take("ALLOW")?, &settings.allow)?;
-        let enforcer = Arc::new(KernelEnforcer::new(hosts, Box::new(allow), local));
+        let enforcer = Arc::new(KernelEnforcer::new(hosts, Box::new(allow), local, control::boot_now()));
         if adopted.is_old {
             let [limited, blocked, authenticated] = enforcer.figures().kinds.map(|of_kind| of_kind.installed);
             tracing::info!(

@@ -19,6 +19,9 @@ const BUCKETS: u32 = 1 << 16;
 const BUCKETS_AT_ONCE: u32 = 256;
 const PEERS_AT_ONCE: usize = 512;
 
+/// Limited networks, each a system call.
+const NETWORKS_AT_ONCE: usize = 64;
+
 /// Peers of this process that a sweep looks at, to the next whole shard.
 const PEERS: usize = 1 << 16;
 
@@ -95,6 +98,7 @@ impl KernelEnforcer {
         self.grow();
         self.sweep_table(&mut rounds, now);
         self.sweep_wanted(&mut rounds, now);
+        while self.hosts().renew_networks(NETWORKS_AT_ONCE, now) {}
         usize::try_from(rounds.ended - ended).unwrap_or(usize::MAX)
     }
 
@@ -192,7 +196,7 @@ fn look_at_table(
             local.note_dropped(peer, drops, now);
             rounds.ended += 1;
             // An authentication that is over may have stood before a sanction.
-            let _ = hosts.accord(peer, shall);
+            let _ = hosts.accord(peer, shall, now);
         } else if !hosts.accords(peer, shall) {
             rounds.table.so_far += 1;
             put_right(hosts, local, peer, now, rounds);
@@ -231,7 +235,7 @@ fn put_right(
     now: Timestamp,
     rounds: &mut Rounds,
 ) -> bool {
-    let Ok(done) = hosts.accord(peer, wanted(local.held(peer, now).as_ref(), now)) else { return false };
+    let Ok(done) = hosts.accord(peer, wanted(local.held(peer, now).as_ref(), now), now) else { return false };
     local.note_dropped(peer, done.drops, now);
     rounds.repaired += u64::from(done.changed);
     done.changed

@@ -145,6 +145,11 @@ impl FakeKernel {
 
     /// What takes it over now, as another process would.
     pub(super) fn enforcer(&self, bounds: Bounds, local: usize) -> KernelEnforcer {
+        self.enforcer_at(bounds, local, minute(0))
+    }
+
+    /// The same, at this time.
+    pub(super) fn enforcer_at(&self, bounds: Bounds, local: usize, now: Timestamp) -> KernelEnforcer {
         let largest = self.maker.0.lock().unwrap().largest;
         let generations = GrowingTable::new(
             self.in_force(),
@@ -157,7 +162,7 @@ impl FakeKernel {
         let aggregates = Aggregates::new(2, PrefixLengths::default(), Box::new(NoNetworks));
         let hosts =
             HostTable::new(generations, aggregates, Allowed::new(&[], PrefixLengths::default()), bounds);
-        KernelEnforcer::new(hosts, Box::new(NoList), LocalEnforcer::new(Rate::new(6, MINUTE, 2), local))
+        KernelEnforcer::new(hosts, Box::new(NoList), LocalEnforcer::new(Rate::new(6, MINUTE, 2), local), now)
     }
 
     /// The generation that the program would look into.

@@ -55,8 +55,8 @@ fn what_differs_is_put_right_both_ways_and_told_for_a_round() {
     assert_eq!(figures(&enforcer), (0, 0));
     // One is gone, one is other than it shall be, one is there that nobody wants.
     enforcer.hosts().take_out(peer(1));
-    enforcer.hosts().accord(peer(2), Some((Kind::Limited, minute(60)))).unwrap();
-    enforcer.hosts().accord(peer(77), Some((Kind::Blocked, minute(60)))).unwrap();
+    enforcer.hosts().accord(peer(2), Some((Kind::Limited, minute(60))), minute(0)).unwrap();
+    enforcer.hosts().accord(peer(77), Some((Kind::Blocked, minute(60))), minute(0)).unwrap();
     enforcer.sweep(minute(2));
     assert_eq!([1, 2, 77].map(|n| kind(&kernel, peer(n))), [Some(Kind::Blocked), Some(Kind::Blocked), None]);
     assert_eq!(figures(&enforcer), (3, 3));
@@ -257,4 +257,20 @@ fn what_this_process_forgot_for_want_of_room_leaves_the_kernel_too() {
     assert!(enforcer.local().len() <= 7 * SHARDS);
     assert_eq!(enforcer.in_kernel().0, enforcer.local().len());
     assert_eq!(enforcer.figures().differences, 0, "nothing is wrong");
+}
+
+#[test]
+fn what_was_over_before_another_process_took_over_counts_for_nothing() {
+    let kernel = FakeKernel::new(SMALLEST, SMALLEST);
+    let before = kernel.enforcer(bounds(90, 10), 1000);
+    for n in 0..3 {
+        before.enforce(peer(n), blocked(10), minute(0));
+    }
+    assert_eq!(before.figures().limited_networks, 1);
+    drop(before);
+    let after = kernel.enforcer_at(bounds(90, 10), 1000, minute(10));
+    assert_eq!((after.in_kernel(), after.figures().limited_networks), ((0, 0), 0));
+    after.enforce(peer(4), blocked(20), minute(10));
+    assert_eq!((after.sweep(minute(11)), after.in_kernel()), (0, (1, 0)));
+    assert_eq!(after.figures().limited_networks, 0, "one of them is blocked, not four");
 }
