@@ -1,5 +1,8 @@
 //! The load-test suite's command line: reads the arguments, prints results, decides the exit code.
 
+mod interrupt;
+mod load;
+mod sink;
 mod xdp;
 
 use std::io::{self, Write as _};
@@ -25,6 +28,10 @@ enum Bench {
     Clients(ClientsOptions),
     /// Be the least server: constant replies from one thread
     Responder(ResponderOptions),
+    /// Drive the sessions of a scenario against a server: honest mail, attempts, floods
+    Load(load::Options),
+    /// Be a backend that counts, checks, and misbehaves where it is told to
+    Sink(sink::Options),
     /// Compare relaygate's CPU time per refused session with the responder's
     Ratio(RatioOptions),
     /// Compare relaygate's TLS handshakes with HAProxy's
@@ -125,6 +132,8 @@ fn main() -> ExitCode {
     let outcome = match Bench::parse() {
         Bench::Clients(options) => clients(&options),
         Bench::Responder(options) => responder(&options),
+        Bench::Load(options) => load::run(&options),
+        Bench::Sink(options) => sink::run(&options),
         Bench::Ratio(options) => ratio(&options),
         Bench::Handshakes(options) => handshakes(&options),
         Bench::Xdp(options) => xdp::run(&options),
