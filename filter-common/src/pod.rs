@@ -22,6 +22,6 @@ pod!(NetworkEntry, align 8, fields u64, u64);
 pod!(Event, align 8, fields u32, u32, u64, [u8; 16]);
 pod!(LoadTime, align 8, fields Rate, Rate, Rate, Rate, Seed, u32, u32, u32, u32, u32, u32);
 pod!(Seed, align 4, fields [u32; 4]);
-pod!(Head, align 8, fields [u8; 16], u64, u64, u64, Seed);
+pod!(Head, align 8, fields [u8; 16], u64, u64, u64, Seed, u32, u32);
 pod!(Control, align 64, fields u64, u64, u64, u64, [u64; 2], [u64; 2], u64, u64, [u64; 6]);
 pod!(Bucket, align 64, fields [u64; 8]);

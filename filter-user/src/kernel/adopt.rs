@@ -58,6 +58,15 @@ impl Adopted {
             );
             return Self::new(settings, maps);
         }
+        if !head.has_peers_of(settings.prefixes) {
+            tracing::warn!(
+                "the hosts in the kernel are peers by other prefix lengths than peer-prefix-ipv4 and peer-prefix-ipv6 say \
+                 now: they are given up, and sanctions come from state-file, where that is set"
+            );
+            // The limiters of `syn-limit` are peers' too.
+            maps.retain(|name| *name != "ARRIVALS");
+            return Self::new(settings, maps);
+        }
         let in_force = (head.stamp == schema::STAMP).then(|| generation_in_force(pins)).flatten();
         match Generation::pinned(pins, in_force)? {
             Some(generation) => Ok(Self { seed: head.seed, generation, is_old: true, maps }),

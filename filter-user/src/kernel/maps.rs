@@ -3,7 +3,7 @@
 
 use aya::Ebpf;
 use aya::maps::{Array, Map, MapData, MapError};
-use filter_common::Head;
+use filter_common::{Head, PrefixLengths};
 
 use super::adopt::Adopted;
 use super::pin::Pins;
@@ -55,7 +55,12 @@ impl Maps<'_> {
 
 /// Pins the maps that are not adopted, to take the places of those of an earlier process. `HEAD` is filled, and comes last,
 /// by [`commit`].
-pub(super) fn stage(ebpf: &mut Ebpf, adopted: &Adopted, staged: &Staged) -> Result<(), KernelError> {
+pub(super) fn stage(
+    ebpf: &mut Ebpf,
+    adopted: &Adopted,
+    prefixes: PrefixLengths,
+    staged: &Staged,
+) -> Result<(), KernelError> {
     let is_to_pin = |name: &str| {
         // Load-time constants go with the program, tracing with who reads it, the table of hosts by its generations.
         !name.starts_with('.')
@@ -67,7 +72,7 @@ pub(super) fn stage(ebpf: &mut Ebpf, adopted: &Adopted, staged: &Staged) -> Resu
     }
     let head = ebpf.map_mut(HEAD).ok_or(KernelError::Missing { name: HEAD })?;
     let mut told: Array<&mut MapData, Head> = head.try_into().map_err(KernelError::map(HEAD))?;
-    told.set(0, Head::new(adopted.seed), 0).map_err(KernelError::map(HEAD))?;
+    told.set(0, Head::new(adopted.seed, prefixes), 0).map_err(KernelError::map(HEAD))?;
     if !adopted.is_old {
         return adopted.generation.stage(staged);
     }

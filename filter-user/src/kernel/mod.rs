@@ -119,7 +119,7 @@ impl Kernel {
         // What can fail comes before anything takes the place of what is in force.
         let staged = pins.as_ref().map(Staged::new).transpose()?;
         if let Some(staged) = &staged {
-            maps::stage(&mut ebpf, &adopted, staged)?;
+            maps::stage(&mut ebpf, &adopted, settings.prefixes, staged)?;
             settings::stage(&ebpf, settings, staged)?;
             programs::stage(&mut ebpf, staged)?;
         }

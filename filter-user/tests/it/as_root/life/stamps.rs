@@ -1,5 +1,6 @@
 //! What another version has left in the kernel is taken over as far as it is laid out as this one would: hosts and counters
-//! each by its own stamp. The other version is this one, with another stamp written into its `HEAD`.
+//! each by its own stamp. The other version is this one, with another stamp written into its `HEAD`. And hosts are taken
+//! over where their keys mean the same peers.
 
 use filter_common::{Counter, Head};
 use nix::sys::signal::Signal;
@@ -84,4 +85,38 @@ fn what_is_not_ours_is_not_believed() {
     assert!(!daemon.log().contains("is taken over"));
     assert!(!is_blocked(&site) && counter(&site, Counter::DroppedBlocked) == 0);
     get_blocked(&site, ATTACKER);
+}
+
+/// 192.0.2.0 was the key of a host, and would be the one of 256.
+#[test]
+fn hosts_of_other_prefix_lengths_are_given_up_and_come_from_the_state_file() {
+    let site = Site::new();
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state").display().to_string();
+    let daemon = |more: &str| {
+        let daemon = site.daemon(super::LONG, &format!("{} {more}", super::pinned()));
+        daemon.logged("sanctions are enforced in the kernel");
+        daemon
+    };
+    let first = daemon(&format!("--state-file {state}"));
+    get_blocked(&site, ATTACKER);
+    assert!(first.stop().0.success());
+    let dropped = counter(&site, Counter::DroppedBlocked);
+
+    for prefixes in ["--peer-prefix-ipv4 24", "--peer-prefix-ipv6 56"] {
+        let other = daemon(prefixes);
+        other.logged("peers by other prefix lengths");
+        assert!(!other.log().contains("is taken over"));
+        assert!(!is_blocked(&site), "{prefixes}: nobody knows of its sanction");
+        assert_eq!(counter(&site, Counter::DroppedBlocked), dropped, "counters go on");
+    }
+    let remembering = daemon(&format!("--peer-prefix-ipv4 24 --state-file {state}"));
+    remembering.logged("peers by other prefix lengths");
+    assert!(
+        is_blocked(&site) && site.connect("192.0.2.7", SOON).is_err(),
+        "all of its network is one peer now"
+    );
+    drop(remembering);
+    // The same lengths again: taken over.
+    assert!(daemon("--peer-prefix-ipv4 24").logged("is taken over").contains("1 blocked"));
 }
