@@ -204,6 +204,14 @@ impl Enforcer for KernelEnforcer {
         self.note(peer, done, now);
     }
 
+    fn inherit(&self, peer: PeerKey, until: Timestamp, now: Timestamp) {
+        let mut hosts = self.hosts();
+        self.local.authenticate(peer, until, now);
+        let done = hosts.accord(peer, wanted(self.local.held(peer, now).as_ref(), now), now);
+        drop(hosts);
+        self.note(peer, done, now);
+    }
+
     fn admit(&self, peer: PeerKey, now: Timestamp) -> Admission {
         // A limited peer that came through the program has passed its limiter; one that came another way has not, and
         // this cannot tell them apart. So both are limited here too, by a limiter with one connection more of burst, which

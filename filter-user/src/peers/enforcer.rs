@@ -55,6 +55,12 @@ pub trait Enforcer: Send + Sync {
     fn enforce(&self, peer: PeerKey, sanction: Sanction, now: Timestamp);
     /// This peer has authenticated: no sanction is applied to it until then; a time that is over ends it.
     fn authenticate(&self, peer: PeerKey, until: Timestamp, now: Timestamp);
+    /// The same of a peer that an earlier process knew to have authenticated. When it did is not known any more, so its use
+    /// does not prolong that.
+    fn inherit(&self, peer: PeerKey, until: Timestamp, now: Timestamp) {
+        self.authenticate(peer, until, now);
+    }
+
     /// What is done with a connection that was just accepted. Order: authenticated, then sanctions.
     fn admit(&self, peer: PeerKey, now: Timestamp) -> Admission;
     /// What is in force at `now` for the peers of one shard, of [`SHARDS`](super::SHARDS).

@@ -21,7 +21,7 @@ pub use local::{Held, LocalEnforcer};
 pub use open_sessions::OpenSessions;
 pub use orders::{Hand, MAX_ORDERS, Order};
 pub use register::{
-    Cursor, EditError, LONGEST_PAGE, LastStrike, Page, Register, Remembered, RollSettings, Sorting, Standing,
-    State, Struck,
+    Cursor, EditError, Inherited, LONGEST_PAGE, LastStrike, Page, Register, Remembered, RollSettings,
+    Sorting, Standing, State, Struck,
 };
 pub use strikes::{Strike, StrikeLevel, Weights};

@@ -1,6 +1,7 @@
 //! The register of peers: who has how many strikes, in bounded memory; puts what they earn in force.
 
 mod edit;
+mod inherited;
 mod remembered;
 mod roll;
 #[cfg(test)]
@@ -21,6 +22,7 @@ use super::orders::Orders;
 use super::strikes::{Strike, StrikeLevel, Weights};
 
 pub use edit::EditError;
+pub use inherited::Inherited;
 pub use remembered::Remembered;
 pub use roll::{Cursor, LONGEST_PAGE, Page, RollSettings, Sorting, Standing, State};
 
@@ -48,8 +50,11 @@ pub struct LastStrike {
 
 impl Worth for Record {
     fn worth(&self, now: Timestamp) -> u64 {
-        let last = self.level.empty_at().max(self.blocked_until).max(self.authenticated_until);
-        last.0.saturating_sub(now.0)
+        // Whoever has proved honest is not forgotten for those who have not, as where it is enforced.
+        if self.authenticated_until > now {
+            return u64::MAX;
+        }
+        self.level.empty_at().max(self.blocked_until).0.saturating_sub(now.0)
     }
 }
 
@@ -188,9 +193,7 @@ impl Register {
             let strikes = record.level.strikes(self.ladder.decay, now);
             return Some(Struck { strikes, sanction: before, escalated: false });
         }
-        if record.blocked_until.plus(self.ladder.block_max) <= now {
-            record.blocks = 0;
-        }
+        self.forget_old_blocks(record, now);
         record.level = record.level.add(weight, self.ladder.decay, now);
         record.last_strike = Some(LastStrike { kind: strike, at: now });
         let strikes = record.level.strikes(self.ladder.decay, now);
@@ -208,16 +211,31 @@ impl Register {
     }
 
     /// The host has authenticated: its strikes are cleared, and none of its sanctions apply until then. What an operator
-    /// has ordered stands: they may know that the password was stolen.
+    /// has ordered stands: they may know that the password was stolen; and they may have vouched for it for longer.
     pub fn authenticate(&self, address: IpAddr, until: Timestamp, now: Timestamp) {
-        let peer = self.key(address);
+        self.exempt(self.key(address), now, |before| before.max(until));
+    }
+
+    /// Exempts a peer from sanctions until a time that follows from the one until which it is exempt already; says whether
+    /// that is done, against which an order would stand.
+    fn exempt(&self, peer: PeerKey, now: Timestamp, until: impl FnOnce(Timestamp) -> Timestamp) -> bool {
         let mut peers = self.peers.of(peer);
         if self.orders.sanction(peer, now) != Sanction::None {
-            return;
+            return false;
         }
-        *peers.entry(peer, now) = Record { authenticated_until: until, ..Record::default() };
+        let record = peers.entry(peer, now);
+        let until = until(self.authenticated_until(peer, record, now));
+        *record = Record { authenticated_until: until, ..Record::default() };
         self.enforcer.enforce(peer, Sanction::None, now);
         self.enforcer.authenticate(peer, until, now);
+        true
+    }
+
+    /// Blocks count no more that have ended as long ago as the longest lasts.
+    fn forget_old_blocks(&self, record: &mut Record, now: Timestamp) {
+        if record.blocked_until.plus(self.ladder.block_max) <= now {
+            record.blocks = 0;
+        }
     }
 
     /// Peers remembered now.

@@ -15,12 +15,14 @@ use super::error::{StateError, Unreadable};
 use super::file::{self, StateFile, beside, failed};
 use super::line::{Entry, Known};
 use super::moment::{Moment, Passed};
-use crate::peers::{Register, SHARDS};
+use crate::peers::{Inherited, Register, SHARDS};
 use crate::telemetry::label::Outcome;
 use crate::telemetry::{Metrics, field};
 
 /// How long a change waits at most to be written.
 const EVERY: Duration = Duration::from_secs(60);
+/// The same of one by hand: nothing else would tell after a crash that somebody was freed.
+const EDITS_EVERY: Duration = Duration::from_secs(5);
 
 /// Orders that are not taken up and shown one by one.
 const SHOWN: usize = 10;
@@ -39,6 +41,7 @@ pub struct Keeper {
 struct Written {
     at: Timestamp,
     changes: u64,
+    edits: u64,
 }
 
 impl Keeper {
@@ -46,10 +49,12 @@ impl Keeper {
     /// put aside, and the log says so.
     pub fn start(path: &Path, register: &Register, now: &Moment) -> Result<Self, StateError> {
         let lock = lock(path)?;
+        // First what is in force already: the file is older than that.
+        let inherited = register.inherit(now.boot);
         if let Some(mut file) = StateFile::open(path)? {
-            restore(path, &mut file, register, now)?;
+            restore(path, &mut file, register, &inherited, now)?;
         }
-        let written = Written { at: now.boot, changes: changes(register) };
+        let written = Written { at: now.boot, changes: changes(register), edits: register.edits() };
         Ok(Self { path: path.to_owned(), _lock: lock, written: Mutex::new(written) })
     }
 
@@ -58,7 +63,9 @@ impl Keeper {
     pub fn is_due(&self, register: &Register, now: Timestamp) -> bool {
         // Who holds it is writing.
         let Ok(written) = self.written.try_lock() else { return false };
-        written.at.plus(EVERY) <= now && written.changes != changes(register)
+        let is_due = |every| written.at.plus(every) <= now;
+        written.changes != changes(register) && is_due(EVERY)
+            || written.edits != register.edits() && is_due(EDITS_EVERY)
     }
 
     /// Writes what is known now. Takes its time, but keeps nobody waiting: each shard of the register is locked while it is
@@ -66,7 +73,7 @@ impl Keeper {
     pub fn write(&self, register: &Register, now: &Moment) {
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
         // What changes from here on may be in the file or not: it is written the next time.
-        *written = Written { at: now.boot, changes: changes(register) };
+        *written = Written { at: now.boot, changes: changes(register), edits: register.edits() };
         let peers = (0..SHARDS).flat_map(|shard| known_of(register, shard, now.boot));
         // First who is allowed, for an order against one of them is refused; and then what they have done.
         let entries = by_hand(register, now.boot).chain(peers.map(Entry::Peer));
@@ -101,10 +108,16 @@ fn lock(path: &Path) -> Result<File, StateError> {
     }
 }
 
-fn restore(path: &Path, file: &mut StateFile, register: &Register, now: &Moment) -> Result<(), StateError> {
+fn restore(
+    path: &Path,
+    file: &mut StateFile,
+    register: &Register,
+    inherited: &Inherited,
+    now: &Moment,
+) -> Result<(), StateError> {
     let mut refused = Vec::new();
     let read = file.each(now, |entry| {
-        if let Err(reason) = take_up(entry, register, now.boot) {
+        if let Err(reason) = take_up(entry, register, inherited, now.boot) {
             refused.push(reason);
         }
     });
@@ -137,9 +150,14 @@ fn restore(path: &Path, file: &mut StateFile, register: &Register, now: &Moment)
 }
 
 /// Lets the register know; says why it will not, which only orders by hand can meet.
-fn take_up(entry: Entry, register: &Register, now: Timestamp) -> Result<(), String> {
+fn take_up(entry: Entry, register: &Register, inherited: &Inherited, now: Timestamp) -> Result<(), String> {
     match entry {
         Entry::Peer(known) => {
+            let peer = known.peer().map(|peer| register.key(peer.address()));
+            if let Some(peer) = peer.filter(|peer| inherited.contains(*peer)) {
+                register.recall(peer, known.remembered.as_ref(), now);
+                return Ok(());
+            }
             if let Some(remembered) = &known.remembered {
                 register.remember(remembered, now);
             }

@@ -149,9 +149,14 @@ pub(super) struct Known {
 }
 
 impl Known {
+    /// Of whom.
+    pub(super) fn peer(&self) -> Option<PeerKey> {
+        self.remembered.map(|known| known.peer).or(self.held.map(|held| held.peer))
+    }
+
     /// As it is written at a moment; nothing where nothing is known.
     pub(super) fn line(&self, moment: &Moment) -> Option<Line> {
-        let peer = self.remembered.map(|known| known.peer).or(self.held.map(|held| held.peer))?;
+        let peer = self.peer()?;
         let ahead = |time: Timestamp| (time > Timestamp::default()).then(|| moment.ahead(time));
         let mut line = Line { peer: Some(peer.address()), ..Line::default() };
         if let Some(known) = &self.remembered {

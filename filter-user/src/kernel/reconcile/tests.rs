@@ -274,3 +274,18 @@ fn what_was_over_before_another_process_took_over_counts_for_nothing() {
     assert_eq!((after.sweep(minute(11)), after.in_kernel()), (0, (1, 0)));
     assert_eq!(after.figures().limited_networks, 0, "one of them is blocked, not four");
 }
+
+/// A restart must not be a way to be exempt for ever.
+#[test]
+fn an_authentication_that_is_given_back_ends_when_it_would_have_whatever_its_use() {
+    let kernel = FakeKernel::new(SMALLEST, SMALLEST);
+    let enforcer = kernel.enforcer(bounds(90, 10), 1000);
+    enforcer.inherit(peer(1), minute(60), minute(0));
+    enforcer.authenticate(peer(2), minute(60), minute(0));
+    for n in [1, 2] {
+        meter(&kernel, peer(n), 1);
+    }
+    enforcer.sweep(minute(50));
+    let until = |n| enforcer.held(peer(n), minute(50)).map(|held| held.authenticated_until);
+    assert_eq!((until(1), until(2)), (Some(minute(60)), Some(minute(110))));
+}

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use filter_common::{PeerKey, Sanction, Timestamp};
 
 use super::{LastStrike, Record, Register};
-use crate::peers::bounded::{SHARDS, Worth as _};
+use crate::peers::bounded::Worth as _;
 use crate::peers::enforcer::Enforcer;
 use crate::peers::local::Held;
 use crate::peers::strikes::StrikeLevel;
@@ -54,7 +54,7 @@ impl Remembered {
         }
     }
 
-    fn record(&self) -> Record {
+    pub(super) fn record(&self) -> Record {
         Record {
             level: StrikeLevel::until(self.strikes_until),
             blocks: self.blocks,
@@ -85,9 +85,7 @@ impl Register {
     pub fn remember(&self, remembered: &Remembered, now: Timestamp) {
         let peer = self.key(remembered.peer.address());
         let mut record = remembered.record();
-        if record.blocked_until.plus(self.ladder.block_max) <= now {
-            record.blocks = 0;
-        }
+        self.forget_old_blocks(&mut record, now);
         if record.worth(now) == 0 {
             return;
         }
@@ -98,7 +96,7 @@ impl Register {
         }
         *known = record;
         if record.authenticated_until > now {
-            self.enforcer.authenticate(peer, record.authenticated_until, now);
+            self.enforcer.inherit(peer, record.authenticated_until, now);
             return;
         }
         match self.in_force(peer, &record, now) {
@@ -106,29 +104,6 @@ impl Register {
             Sanction::Limited { .. } if record.awaits_return() => {}
             Sanction::None => {}
             sanction => self.enforcer.enforce(peer, sanction, now),
-        }
-    }
-
-    /// Remembers what is in force already, of peers of whom nothing is remembered: what an earlier process has left in the
-    /// kernel. Who is blocked has been blocked once, at least.
-    pub fn inherit(&self, now: Timestamp) {
-        for shard in 0..SHARDS {
-            for held in self.enforcer.held_in_shard(shard, now) {
-                let mut record =
-                    Record { authenticated_until: held.authenticated_until, ..Record::default() };
-                if let Sanction::Blocked { until } = held.sanction {
-                    (record.blocks, record.blocked_until) = (1, until);
-                }
-                // A limit ends without a trace.
-                if record.worth(now) == 0 {
-                    continue;
-                }
-                let mut peers = self.peers.of(held.peer);
-                let known = peers.entry(held.peer, now);
-                if known.worth(now) == 0 {
-                    *known = record;
-                }
-            }
         }
     }
 
@@ -140,7 +115,7 @@ impl Register {
             self.enforcer.enforce(peer, sanction, now);
         }
         if held.authenticated_until > now {
-            self.enforcer.authenticate(peer, held.authenticated_until, now);
+            self.enforcer.inherit(peer, held.authenticated_until, now);
         }
     }
 
@@ -155,17 +130,21 @@ impl Register {
         self.edits.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// A number that is another one when something was changed by hand.
+    #[must_use]
+    pub fn edits(&self) -> u64 {
+        self.edits.load(Ordering::Relaxed)
+    }
+
     /// A number that is another one when what is remembered may be something else.
     #[must_use]
     pub fn changes(&self) -> u64 {
-        self.peers.changes().wrapping_add(self.edits.load(Ordering::Relaxed))
+        self.peers.changes().wrapping_add(self.edits())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
-    use std::time::Duration;
 
     use filter_common::PrefixLengths;
 
@@ -283,31 +262,5 @@ mod tests {
         assert_eq!(register.changes(), before);
         register.strike(PEER, Strike::RelayAttempt, at(1));
         assert_ne!(register.changes(), before);
-    }
-
-    #[test]
-    fn what_is_in_force_already_is_remembered_as_far_as_it_tells() {
-        let register = register(PrefixLengths::default());
-        let [blocked, limited, authenticated] = [7, 8, 9].map(|n| IpAddr::from([192, 0, 2, n]));
-        let until = at(300);
-        let enforcer = register.enforcer();
-        enforcer.enforce(register.key(blocked), Sanction::Blocked { until }, at(0));
-        enforcer.enforce(register.key(limited), Sanction::Limited { until }, at(0));
-        enforcer.authenticate(register.key(authenticated), until, at(0));
-        register.inherit(at(1));
-        assert_eq!(register.len(), 2);
-        let struck = register.strike(blocked, Strike::RelayAttempt, at(2)).unwrap();
-        assert_eq!((struck.sanction, struck.escalated), (Sanction::Blocked { until }, false));
-        assert_eq!(register.strike(authenticated, Strike::RelayAttempt, at(2)), None, "it is exempt");
-        // The next block is its second, and so a longer one.
-        let mut now = at(301);
-        let second = (0..9).find_map(|_| {
-            now = now.plus(Duration::from_secs(1));
-            match register.strike(blocked, Strike::RelayAttempt, now)?.sanction {
-                Sanction::Blocked { until } => Some(until.since(now)),
-                Sanction::None | Sanction::Limited { .. } => None,
-            }
-        });
-        assert!(second.unwrap() > Duration::from_secs(300), "{second:?}");
     }
 }

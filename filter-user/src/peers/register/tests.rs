@@ -178,6 +178,35 @@ fn what_use_has_prolonged_counts_for_strikes_too() {
 }
 
 #[test]
+fn of_a_login_and_what_an_operator_has_vouched_for_the_longer_counts() {
+    let register = register(&[]);
+    let until = |now| register.standing(PEER, now).authenticated_until;
+    register.vouch(PEER, at(1000), at(1)).unwrap();
+    register.authenticate(PEER, at(100), at(2));
+    assert_eq!(until(at(3)), Some(at(1000)));
+    register.authenticate(PEER, at(2000), at(3));
+    assert_eq!(until(at(4)), Some(at(2000)));
+    register.vouch(PEER, at(50), at(5)).unwrap();
+    assert_eq!(until(at(6)), Some(at(50)), "an operator's word is as it is said");
+}
+
+#[test]
+fn an_authenticated_host_is_not_forgotten_for_attackers() {
+    let register = register_of(crate::peers::SHARDS * 2, PrefixLengths::default(), &[]);
+    register.authenticate(PEER, at(100), at(1));
+    for peer in 0..20_000u32 {
+        let address = IpAddr::V4(std::net::Ipv4Addr::from(0x0a00_0000 + peer));
+        for _ in 0..5 {
+            register.strike(address, Strike::RelayAttempt, at(2));
+        }
+    }
+    let key = register.key(PEER);
+    let peers = register.peers.of(key);
+    let known = peers.iter().find(|(peer, _)| *peer == key).map(|(_, record)| record.authenticated_until);
+    assert_eq!(known, Some(at(100)), "though each of them is blocked for longer");
+}
+
+#[test]
 fn to_authenticate_clears_the_strikes() {
     let register = register(&[]);
     strike(&register, 5, at(1));

@@ -7,6 +7,7 @@ mod pins;
 mod privilege;
 mod restart;
 mod stamps;
+mod state;
 
 use std::process::{Command, Output};
 use std::time::Duration;
