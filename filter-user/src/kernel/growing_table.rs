@@ -11,9 +11,9 @@ use filter_common::{Mapped, PeerKey};
 use super::control::ControlPage;
 use crate::telemetry::field;
 
-/// Buckets that are copied with each host that is put in: so many that the next generation is ready long before the one
-/// in force is full, so few that it costs microseconds.
-const COPIED_WITH_EACH: u32 = 64;
+/// Buckets that are copied, and settled, with each host that is put in: so many that the next generation is ready long
+/// before the one in force is full, so few that it costs microseconds.
+const BUCKETS_WITH_EACH: u32 = 64;
 
 /// Where generations come from. It may take its time: it is asked by sweeps, which lock no table meanwhile, and by others
 /// only where no sweep came in time.
@@ -48,7 +48,7 @@ fn because(error: Option<&String>) -> String {
 #[derive(Debug)]
 pub(super) struct GrowingTable {
     current: Table<Mapped>,
-    /// The next one, and how many buckets were copied into it.
+    /// The next one, and how many buckets this round has copied into it.
     next: Option<(Table<Mapped>, u32)>,
     /// The one before, and how many buckets of it are settled.
     previous: Option<(Table<Mapped>, u32)>,
@@ -97,14 +97,17 @@ impl GrowingTable {
         standing: Standing,
         meter: Meter,
     ) -> Result<Drops, NotHeld> {
-        if self.next.is_none() && self.current.is_crowded() {
+        // Once it was refused, sweeps alone ask again, who keep nobody waiting: under an attack this is called thousands of
+        // times a second.
+        if self.next.is_none() && self.current.is_crowded() && self.refused.is_none() {
             self.begin();
         }
+        self.settle(BUCKETS_WITH_EACH);
         let mut inserted = self.current.insert(peer, standing, meter);
         if let Some((next, _)) = &mut self.next {
             // There is twice the room. Were there none, the round that ends the copy finds out.
             let _ = next.insert(peer, standing, meter);
-            let buckets = if inserted.is_err() { u32::MAX } else { COPIED_WITH_EACH };
+            let buckets = if inserted.is_err() { u32::MAX } else { BUCKETS_WITH_EACH };
             self.copy(buckets);
             if inserted.is_err() {
                 inserted = self.current.insert(peer, standing, meter);
@@ -167,12 +170,12 @@ impl GrowingTable {
         self.maker.clone()
     }
 
-    /// Which generation will soon be needed, where that is another one. Its maker is locked before this is asked, so that
-    /// nobody else makes it too.
-    pub(super) fn soon_needed(&self) -> Option<u32> {
+    /// Which generation will soon be needed, where that is another one, and what its hosts are placed by. Its maker is
+    /// locked before this is asked, so that nobody else makes it too.
+    pub(super) fn soon_needed(&self) -> Option<(u32, Seed)> {
         let is_soon = self.current.len() >= room(self.current.generation()) / 4 * 3;
         let next = self.current.generation() + 1;
-        (is_soon && self.next.is_none() && next <= self.largest).then_some(next)
+        (is_soon && self.next.is_none() && next <= self.largest).then_some((next, self.seed))
     }
 
     /// Generations that nobody looks into any more.
@@ -188,19 +191,19 @@ impl GrowingTable {
         }
         let maker = self.maker.clone();
         let made = match maker.try_lock() {
-            Ok(mut maker) => maker.make(generation),
-            Err(TryLockError::Poisoned(maker)) => maker.into_inner().make(generation),
+            Ok(mut maker) => make(&mut *maker, generation, self.seed),
+            Err(TryLockError::Poisoned(maker)) => make(&mut *maker.into_inner(), generation, self.seed),
             Err(TryLockError::WouldBlock) => return,
         };
         self.grow_into(generation, made);
     }
 
     /// The next generation is this, if it is still wanted.
-    pub(super) fn grow_into(&mut self, generation: u32, made: io::Result<Mapped>) {
+    pub(super) fn grow_into(&mut self, generation: u32, made: io::Result<Table<Mapped>>) {
         if self.next.is_some() || generation != self.current.generation() + 1 {
             return;
         }
-        match made.and_then(|memory| table(memory, self.seed)) {
+        match made {
             Ok(next) => {
                 // Two at a time.
                 self.settle(u32::MAX);
@@ -219,21 +222,31 @@ impl GrowingTable {
         }
     }
 
-    /// Copies some more buckets; with the last, the next generation is in force.
+    /// Copies some more buckets; with the last host, the next generation is in force.
     fn copy(&mut self, buckets: u32) {
-        let Some((next, copied)) = &mut self.next else { return };
-        let end = copied.saturating_add(buckets).min(self.current.buckets());
-        if self.current.copy_into(*copied..end, next).is_err() {
-            return;
+        let mut left = buckets;
+        while left > 0 {
+            let Some((next, copied)) = &mut self.next else { return };
+            let end = copied.saturating_add(left).min(self.current.buckets());
+            if self.current.copy_into(*copied..end, next).is_err() {
+                return;
+            }
+            left -= end - *copied;
+            *copied = end;
+            if end < self.current.buckets() {
+                return;
+            }
+            if next.len() == self.current.len() {
+                self.put_in_force();
+                return;
+            }
+            // Some have moved meanwhile, into a bucket that was copied before. They are few, and fewer after each round; it
+            // is as little at once as the first, for all others wait.
+            *copied = 0;
         }
-        *copied = end;
-        if end < self.current.buckets() {
-            return;
-        }
-        // Whoever moved within the old one, into a bucket that was copied before.
-        if next.len() != self.current.len() && self.current.copy_into(0..end, next).is_err() {
-            return;
-        }
+    }
+
+    fn put_in_force(&mut self) {
         if let Some((next, _)) = self.next.take() {
             self.control.set_generation(next.generation());
             self.previous = Some((std::mem::replace(&mut self.current, next), 0));
@@ -279,6 +292,11 @@ impl GrowingTable {
         }
         self.settled.extend(self.previous.take().map(|(settled, _)| settled));
     }
+}
+
+/// Makes a generation, and looks at its memory, which takes its time too.
+pub(super) fn make(maker: &mut dyn Maker, generation: u32, seed: Seed) -> io::Result<Table<Mapped>> {
+    table(maker.make(generation)?, seed)
 }
 
 /// Gives the memory of generations back.

@@ -8,7 +8,7 @@ use filter_common::table::{Entry, Kind};
 use filter_common::{PeerKey, Timestamp};
 
 use super::enforcer::{KernelEnforcer, wanted};
-use super::growing_table::{NotHeld, give_back};
+use super::growing_table::{NotHeld, give_back, make};
 use super::hosts::{Done, HostTable};
 use crate::peers::{Enforcer, Held, LocalEnforcer, SHARDS};
 
@@ -114,8 +114,8 @@ impl KernelEnforcer {
         let maker = self.hosts().table().maker();
         let mut maker = maker.lock().unwrap_or_else(PoisonError::into_inner);
         let soon_needed = self.hosts().table().soon_needed();
-        if let Some(generation) = soon_needed {
-            let made = maker.make(generation);
+        if let Some((generation, seed)) = soon_needed {
+            let made = make(&mut *maker, generation, seed);
             self.hosts().table_mut().grow_into(generation, made);
         }
         let mut hosts = self.hosts();

@@ -61,8 +61,10 @@ pub(super) fn control() -> (Arc<ControlPage>, Mapped) {
 #[derive(Debug, Default)]
 pub(super) struct Made {
     generations: Vec<(u32, Memory)>,
-    /// GrowingTable larger than this are refused.
+    /// Larger ones than this are refused.
     pub(super) largest: u32,
+    /// How often one was asked for.
+    pub(super) asked: usize,
     /// Those that came in force, in order.
     pub(super) in_force: Vec<u32>,
 }
@@ -84,6 +86,7 @@ impl FakeMaker {
 impl Maker for FakeMaker {
     fn make(&mut self, generation: u32) -> io::Result<Mapped> {
         let mut made = self.0.lock().unwrap();
+        made.asked += 1;
         if generation > made.largest {
             return Err(io::Error::from(io::ErrorKind::PermissionDenied));
         }

@@ -205,6 +205,49 @@ fn where_it_cannot_grow_the_rest_is_enforced_here() {
 }
 
 #[test]
+fn a_refusal_is_not_heard_again_with_every_peer() {
+    let kernel = FakeKernel::new(SMALLEST, 12);
+    let enforcer = kernel.enforcer(bounds(1000, 10), 1000);
+    let asked = || std::mem::take(&mut kernel.maker.0.lock().unwrap().asked);
+    kernel.maker.0.lock().unwrap().largest = SMALLEST;
+    asked();
+    for n in 0..1000 {
+        enforcer.enforce(peer(n), blocked(60), minute(0));
+    }
+    assert_eq!(asked(), 1, "with the table locked");
+    enforcer.sweep(minute(1));
+    assert_eq!(asked(), 1, "and once with each sweep, while nobody waits");
+    kernel.maker.0.lock().unwrap().largest = 12;
+    for n in 2..9 {
+        enforcer.sweep(minute(n));
+    }
+    assert_eq!(enforcer.in_kernel(), (1000, 0));
+}
+
+/// Each peer that comes does a little of the copy, and those that moved meanwhile are copied no other way.
+#[test]
+fn whoever_moves_while_the_table_grows_is_copied_in_small_steps_too() {
+    let kernel = FakeKernel::new(12, 14);
+    let enforcer = kernel.enforcer(bounds(20_000, 10), 100_000);
+    let steps_of_a_round = 4096 / 64;
+    let (mut began, mut ended) = (None, None);
+    for n in 0..8000 {
+        enforcer.enforce(peer(n), blocked(60), minute(0));
+        if kernel.maker.made().contains(&13) {
+            began = began.or(Some(n));
+        }
+        if began.is_some() && ended.is_none() && kernel.table().generation() == 13 {
+            ended = Some(n);
+        }
+    }
+    let steps = ended.unwrap() - began.unwrap() + 1;
+    assert!(steps > steps_of_a_round && steps < 5 * steps_of_a_round, "{steps}");
+    assert_eq!(steps % steps_of_a_round, 0, "one more round, as the first was");
+    let table = kernel.table();
+    assert!((0..8000).all(|n| table.get(peer(n)).is_some()));
+}
+
+#[test]
 fn another_process_takes_over_what_stands() {
     let kernel = FakeKernel::new(SMALLEST, 9);
     let before = kernel.enforcer(bounds(500, 10), 1000);
