@@ -3,7 +3,9 @@
 //! What is measured is measured from outside, by the clients and servers of `smtp-load`.
 #![forbid(unsafe_code)]
 
+pub mod compare;
 pub mod handshakes;
+pub mod peers;
 pub mod ratio;
 pub mod record;
 pub mod responder;

@@ -8,11 +8,13 @@ mod xdp;
 use std::io::{self, Write as _};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
+use bench::compare as comparison;
 use bench::handshakes::{Contest, KeyKind, Round, Setting, Version};
+use bench::peers::{ConstantReplies, Relaygate};
 use bench::ratio::{Comparison, Dialogue, Load, compare};
 use bench::record;
 use bench::responder::Responder;
@@ -36,6 +38,8 @@ enum Bench {
     Ratio(RatioOptions),
     /// Compare relaygate's TLS handshakes with HAProxy's
     Handshakes(HandshakeOptions),
+    /// Compare relaygate with what people run today, in one run on the same CPUs
+    Compare(comparison::Options),
     /// Compare the kernel program with others that block, in namespaces of this process alone
     Xdp(xdp::Options),
 }
@@ -136,6 +140,7 @@ fn main() -> ExitCode {
         Bench::Sink(options) => sink::run(&options),
         Bench::Ratio(options) => ratio(&options),
         Bench::Handshakes(options) => handshakes(&options),
+        Bench::Compare(options) => comparison::run(&options),
         Bench::Xdp(options) => xdp::run(&options),
     };
     outcome.unwrap_or_else(|error| {
@@ -195,10 +200,16 @@ fn ratio(options: &RatioOptions) -> anyhow::Result<ExitCode> {
         (_, 0) => (Some(0), Some(1)),
         (_, cpu) => (Some(cpu), Some(cpu - 1)),
     };
-    let base = Served::start(responder_command()?, server_cpu)?;
+    let base = Served::start(ConstantReplies::command()?, server_cpu)?;
     let subject = match &options.relaygate {
-        Some(path) => Served::start(relaygate_command(path, options), server_cpu)?,
-        None => Served::start(responder_command()?, server_cpu)?,
+        Some(path) => {
+            // Nobody is there: the load is to be refused before a backend is dialled.
+            let nobody = SocketAddr::from(([127, 0, 0, 1], 1));
+            let mut command = Relaygate { binary: path.clone() }.command(nobody);
+            command.args(&options.relaygate_argument);
+            Served::start(command, server_cpu)?
+        }
+        None => Served::start(ConstantReplies::command()?, server_cpu)?,
     };
     let load = Load {
         sessions: options.sessions,
@@ -286,31 +297,4 @@ fn handshakes(options: &HandshakeOptions) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(if within { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn responder_command() -> anyhow::Result<Command> {
-    let mut command = Command::new(std::env::current_exe().context("cannot find the own binary")?);
-    command.args(["responder", "--listen", "127.0.0.1:0"]);
-    Ok(command)
-}
-
-/// relaygate with one worker, bounds that the load never meets, and nothing relaxed that costs it time: every session
-/// is a strike that is counted, but they leak away before they are enough for a sanction. (If they were enough, the
-/// measurement would fail, not be wrong: a sanctioned session is not refused in order.)
-fn relaygate_command(path: &PathBuf, options: &RatioOptions) -> Command {
-    let mut command = Command::new(path);
-    command.args([
-        "run",
-        "--listen",
-        "127.0.0.1:0",
-        "--backend",
-        "127.0.0.1:1",
-        "--local-domain",
-        "example.test",
-    ]);
-    command.args(["--workers", "1", "--strikes-to-limit", "999999", "--strikes-to-block", "1000000"]);
-    command.args(["--strike-decay", "1ms"]);
-    command.args(["--max-sessions", "20000", "--max-sessions-per-peer", "20000"]);
-    command.args(&options.relaygate_argument);
-    command
 }

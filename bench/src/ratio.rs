@@ -10,7 +10,7 @@ use smtp_load::measure::{CpuTime, Memory, Spread};
 use smtp_load::served::{Pinned, Served};
 
 /// How the sessions talk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Dialogue {
     /// One command per round trip.
     Plain,

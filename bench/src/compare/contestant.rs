@@ -1,0 +1,97 @@
+//! One peer in a comparison: what became of it, and what was measured. Drives nothing.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use anyhow::{Context, ensure};
+use nix::unistd::geteuid;
+use rustix::process::{Resource, getrlimit};
+use smtp_load::measure::Spread;
+use tempfile::TempDir;
+
+use super::figure::Figure;
+use super::sink::SinkThread;
+use crate::peers::{Installed, Peer, Running, Site};
+
+/// A peer, its column.
+pub(super) struct Contestant {
+    pub(super) peer: Box<dyn Peer>,
+    installed: Installed,
+    /// One that runs all the time; memory is measured on others.
+    pub(super) running: Option<Instance>,
+    /// Why there is none.
+    pub(super) missing: Option<String>,
+    /// What could not be measured, and why.
+    pub(super) faults: BTreeMap<&'static str, String>,
+    values: BTreeMap<Figure, BTreeMap<u32, f64>>,
+}
+
+/// A running peer with its folder, which is removed behind it.
+pub(super) struct Instance {
+    pub(super) server: Running,
+    _folder: TempDir,
+}
+
+impl Contestant {
+    /// Installs and starts it; where that fails, the column says why.
+    pub(super) fn new(peer: Box<dyn Peer>, cache: &Path, sink: &SinkThread, cpu: Option<usize>) -> Self {
+        let mut contestant = Self {
+            peer,
+            installed: Installed::default(),
+            running: None,
+            missing: None,
+            faults: BTreeMap::new(),
+            values: BTreeMap::new(),
+        };
+        if let Err(error) = contestant.prepare(cache, sink, cpu) {
+            contestant.missing = Some(format!("{error:#}"));
+        }
+        contestant
+    }
+
+    fn prepare(&mut self, cache: &Path, sink: &SinkThread, cpu: Option<usize>) -> anyhow::Result<()> {
+        ensure!(!self.peer.needs_root() || geteuid().is_root(), "needs root");
+        self.installed = self.peer.install(cache).context("cannot be installed")?;
+        ensure!(self.installed.layer.is_none() || geteuid().is_root(), "is not installed, and needs root");
+        self.running = Some(self.start(sink, cpu).context("cannot be started")?);
+        Ok(())
+    }
+
+    /// One more instance of it.
+    pub(super) fn start(&self, sink: &SinkThread, cpu: Option<usize>) -> anyhow::Result<Instance> {
+        let folder =
+            tempfile::Builder::new().prefix("relaygate-peer-").tempdir().context("no folder for it")?;
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755))?;
+        let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let site = Site { folder: folder.path().to_owned(), sink: sink.address, cpu, descriptors };
+        let server = self.peer.start(&self.installed, &site)?;
+        Ok(Instance { server, _folder: folder })
+    }
+
+    pub(super) fn add(&mut self, round: u32, figures: Vec<(Figure, f64)>) {
+        for (figure, value) in figures {
+            self.values.entry(figure).or_default().insert(round, value);
+        }
+    }
+
+    /// All rounds of a figure.
+    pub(super) fn spread(&self, figure: Figure) -> Option<Spread> {
+        Spread::of(&self.values.get(&figure)?.values().copied().collect::<Vec<_>>())
+    }
+
+    /// What it is to another's, round by round.
+    pub(super) fn ratio(&self, figure: Figure, limit: &Self) -> Option<Spread> {
+        let (ours, theirs) = (self.values.get(&figure)?, limit.values.get(&figure)?);
+        let ratios = ours.iter().filter_map(|(round, ours)| {
+            let theirs = theirs.get(round).filter(|theirs| **theirs > 0.0)?;
+            Some(ours / theirs)
+        });
+        Spread::of(&ratios.collect::<Vec<_>>())
+    }
+
+    /// Its figures, in the order of the table.
+    pub(super) fn figures(&self) -> impl Iterator<Item = Figure> {
+        self.values.keys().copied()
+    }
+}

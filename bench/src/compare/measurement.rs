@@ -1,0 +1,155 @@
+//! One measurement of one running peer: drives the sessions and reads what they cost. Compares nothing.
+
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use anyhow::Context;
+
+use super::dialogues::{self, ANSWERS_BUSY, ANSWERS_IDLE, RECIPIENTS};
+use super::figure::{Figure, OfSessions};
+use super::sink::SinkThread;
+use super::tally::{drive, hold};
+use crate::peers::{Pace, Running};
+use crate::ratio::Dialogue;
+
+/// Sessions at once: of refused ones, of those with mail, of those within a message.
+const AT_ONCE: usize = 100;
+const SENDERS: usize = 10;
+const BUSY: usize = 100;
+/// Sessions that insist on DATA, and KiB of what they would send.
+const INSISTENT: (u64, u32) = (20, 64);
+/// How long an idle session stays at most.
+const STAYS: Duration = Duration::from_secs(80);
+
+/// What is measured in one go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Measurement {
+    Refused(Dialogue),
+    Harvest,
+    Honest(u32),
+    Idle,
+    Busy,
+    Insistent,
+}
+
+impl Measurement {
+    pub(super) const ALL: [Self; 8] = [
+        Self::Refused(Dialogue::Plain),
+        Self::Refused(Dialogue::Pipelined),
+        Self::Harvest,
+        Self::Idle,
+        Self::Busy,
+        Self::Honest(1),
+        Self::Honest(100),
+        Self::Insistent,
+    ];
+
+    /// Whether it needs somebody who takes mail.
+    pub(super) fn needs_mail(self) -> bool {
+        matches!(self, Self::Honest(_) | Self::Busy)
+    }
+
+    /// Whether it counts memory, which the sessions before it would have taken already.
+    pub(super) fn counts_memory(self) -> bool {
+        matches!(self, Self::Idle | Self::Busy)
+    }
+
+    /// Whether one round says all: what it counts does not vary with what else the machine does.
+    pub(super) fn is_steady(self) -> bool {
+        matches!(self, Self::Insistent)
+    }
+
+    /// Of which the progress bar tells.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Refused(Dialogue::Plain) => "refused sessions",
+            Self::Refused(Dialogue::Pipelined) => "refused sessions, pipelined",
+            Self::Harvest => "a thousand recipients",
+            Self::Honest(1) => "small honest messages",
+            Self::Honest(_) => "large honest messages",
+            Self::Idle => "idle sessions",
+            Self::Busy => "busy sessions",
+            Self::Insistent => "bodies of spam",
+        }
+    }
+
+    /// Measures it once.
+    pub(super) fn of(
+        self,
+        peer: &Running,
+        pace: Pace,
+        sink: &SinkThread,
+        stop: &AtomicBool,
+    ) -> anyhow::Result<Vec<(Figure, f64)>> {
+        match self {
+            Self::Refused(dialogue) => refused(peer, dialogue, pace.sessions, stop),
+            Self::Harvest => {
+                let before = peer.tree.cpu()?;
+                drive(peer.address, dialogues::harvest(), pace.harvests, 1, Some(1), stop)?;
+                let spent = peer.tree.cpu()?.since(&before);
+                Ok(vec![(Figure::ManyRecipients, spent.micros_per(pace.harvests * u64::from(RECIPIENTS)))])
+            }
+            Self::Honest(kib) => {
+                let expected = sink.messages() + pace.messages;
+                let before = peer.tree.cpu()?;
+                drive(peer.address, dialogues::honest(kib), pace.messages, SENDERS, Some(1), stop)?;
+                sink.wait_for(expected)?;
+                let spent = peer.tree.cpu()?.since(&before);
+                Ok(vec![(Figure::Honest(kib), spent.micros_per(pace.messages))])
+            }
+            Self::Idle => {
+                let (script, count) = (dialogues::idle(STAYS), pace.idle);
+                let before = peer.tree.memory()?;
+                let held = hold(peer.address, script, count, ANSWERS_IDLE, stop, || peer.tree.memory())?;
+                Ok(vec![(Figure::IdleMemory, kib_each(before, held, count))])
+            }
+            Self::Busy => {
+                let (script, count) = (dialogues::busy(STAYS), BUSY.min(pace.idle));
+                let before = peer.tree.memory()?;
+                let held = hold(peer.address, script, count, ANSWERS_BUSY, stop, || {
+                    // What each has said of its message is on its way.
+                    std::thread::sleep(Duration::from_millis(200));
+                    peer.tree.memory()
+                })?;
+                Ok(vec![(Figure::BusyMemory, kib_each(before, held, count))])
+            }
+            Self::Insistent => {
+                let (sessions, kib) = INSISTENT;
+                let tally = drive(peer.address, dialogues::insistent(kib), sessions, SENDERS, None, stop)?;
+                let octets = f64::from(kib) * 1024.0 * tally.granted as f64 / sessions as f64;
+                Ok(vec![(Figure::BodyTaken, octets)])
+            }
+        }
+    }
+}
+
+fn refused(
+    peer: &Running,
+    dialogue: Dialogue,
+    sessions: u64,
+    stop: &AtomicBool,
+) -> anyhow::Result<Vec<(Figure, f64)>> {
+    let before = peer.tree.cpu()?;
+    let tally = drive(peer.address, dialogues::relay_attempt(dialogue), sessions, AT_ONCE, Some(1), stop)
+        .context("refused sessions")?;
+    let spent = peer.tree.cpu()?.since(&before);
+    // The parts are told in ticks, or so that they make up the whole: their proportion is what they are good for.
+    let parts = (spent.user + spent.system).as_secs_f64().max(f64::MIN_POSITIVE);
+    let user = spent.micros_per(sessions) * spent.user.as_secs_f64() / parts;
+    let milliseconds = |quantile| tally.latencies.value_at_quantile(quantile) as f64 / 1e6;
+    let figures = [
+        (OfSessions::Cpu, spent.micros_per(sessions)),
+        (OfSessions::User, user),
+        (OfSessions::System, spent.micros_per(sessions) - user),
+        (OfSessions::Rate, sessions as f64 / tally.elapsed.as_secs_f64()),
+        (OfSessions::Median, milliseconds(0.5)),
+        (OfSessions::P99, milliseconds(0.99)),
+        (OfSessions::P999, milliseconds(0.999)),
+    ];
+    Ok(figures.map(|(of, value)| (Figure::Refused(dialogue, of), value)).into())
+}
+
+/// What each of so many sessions has added, in KiB.
+fn kib_each(before: u64, held: u64, sessions: usize) -> f64 {
+    held.saturating_sub(before) as f64 / 1024.0 / sessions.max(1) as f64
+}

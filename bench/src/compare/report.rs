@@ -1,0 +1,179 @@
+//! A comparison for people, as a table, and for programs, as JSON and CSV. Judges nothing.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use serde::Serialize;
+use smtp_load::measure::Spread;
+
+use super::contestant::Contestant;
+use super::figure::Figure;
+use crate::record;
+
+/// The whole table, by columns.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    machine: String,
+    peers: Vec<Column>,
+}
+
+/// One peer.
+#[derive(Debug, Serialize)]
+struct Column {
+    name: &'static str,
+    /// Why it took no part.
+    missing: Option<String>,
+    figures: Vec<Line>,
+    /// What could not be measured, each with the reason.
+    faults: Vec<String>,
+}
+
+/// One figure of it.
+#[derive(Debug, Serialize)]
+struct Line {
+    figure: Figure,
+    unit: &'static str,
+    rounds: Spread,
+    /// To the first column's, round by round.
+    ratio: Option<Spread>,
+}
+
+impl Report {
+    /// Of all; ratios are to the first.
+    pub(super) fn of(contestants: &[Contestant]) -> Self {
+        let limit = contestants.first();
+        let column = |contestant: &Contestant| Column {
+            name: contestant.peer.name(),
+            missing: contestant.missing.clone(),
+            figures: contestant
+                .figures()
+                .filter_map(|figure| {
+                    Some(Line {
+                        figure,
+                        unit: figure.unit(),
+                        rounds: contestant.spread(figure)?,
+                        ratio: limit.and_then(|limit| contestant.ratio(figure, limit)),
+                    })
+                })
+                .collect(),
+            faults: contestant.faults.iter().map(|(what, why)| format!("{what}: {why}")).collect(),
+        };
+        Self { machine: record::machine_name(), peers: contestants.iter().map(column).collect() }
+    }
+
+    /// A line for each figure, a column for each peer; below it, what is missing and why.
+    pub(super) fn write_table(&self, out: &mut impl Write, markdown: bool) -> anyhow::Result<()> {
+        let mut table = Table::new();
+        if markdown {
+            table.load_style(presets::ASCII_MARKDOWN);
+        } else {
+            table
+                .load_style(presets::UTF8_FULL_CONDENSED)
+                .set_content_arrangement(ContentArrangement::Dynamic);
+        }
+        let mut head = vec![Cell::new("what"), Cell::new("unit")];
+        head.extend(self.peers.iter().map(|peer| Cell::new(peer.name)));
+        table.set_header(head);
+        let figures: BTreeSet<Figure> =
+            self.peers.iter().flat_map(|peer| peer.figures.iter().map(|line| line.figure)).collect();
+        for figure in figures {
+            let mut row = vec![Cell::new(figure), Cell::new(figure.unit())];
+            for peer in &self.peers {
+                let line = peer.figures.iter().find(|line| line.figure == figure);
+                let text = line.map_or_else(|| "-".to_owned(), |line| cell(line, markdown));
+                row.push(Cell::new(text).set_alignment(CellAlignment::Right));
+            }
+            table.add_row(row);
+        }
+        writeln!(out, "{table}")?;
+        writeln!(out, "\nMedian of the rounds (smallest to largest), and x times the {}.", self.limit())?;
+        for peer in &self.peers {
+            if let Some(why) = &peer.missing {
+                writeln!(out, "- {} took no part: {}", peer.name, in_one_line(why))?;
+            }
+            for fault in &peer.faults {
+                writeln!(out, "- {}, {}", peer.name, in_one_line(fault))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn limit(&self) -> &'static str {
+        self.peers.first().map_or("first", |peer| peer.name)
+    }
+
+    /// The same for programs.
+    pub(super) fn write_json(&self, out: &mut impl Write) -> anyhow::Result<()> {
+        serde_json::to_writer_pretty(&mut *out, self)?;
+        writeln!(out)?;
+        Ok(())
+    }
+
+    /// Adds a line for each figure of each peer to today's file of this machine.
+    pub(super) fn record(&self, directory: &Path) -> anyhow::Result<PathBuf> {
+        let mut lines = Vec::new();
+        for peer in &self.peers {
+            for Line { figure, unit, rounds, ratio } in &peer.figures {
+                let ratio = ratio.map(|ratio| format!("{:.4}", ratio.median)).unwrap_or_default();
+                lines.push(format!(
+                    "{},\"{figure}\",{unit},{:.3},{:.3},{:.3},{ratio}",
+                    peer.name, rounds.median, rounds.min, rounds.max
+                ));
+            }
+        }
+        record::append(
+            directory,
+            "-compare",
+            "time,peer,figure,unit,median,min,max,ratio_to_responder",
+            &lines,
+        )
+    }
+}
+
+fn cell(line: &Line, markdown: bool) -> String {
+    let Line { rounds, ratio, .. } = line;
+    let break_line = if markdown { " " } else { "\n" };
+    let mut text = short(rounds.median);
+    if rounds.min < rounds.max {
+        text += &format!("{break_line}({} to {})", short(rounds.min), short(rounds.max));
+    }
+    if let Some(ratio) = ratio {
+        text += &format!("{break_line}x {:.2}", ratio.median);
+    }
+    text
+}
+
+/// What a server has logged may have many.
+fn in_one_line(text: &str) -> String {
+    text.lines().map(str::trim).collect::<Vec<_>>().join("; ")
+}
+
+/// Three digits say enough.
+fn short(value: f64) -> String {
+    match value {
+        _ if value == 0.0 => "0".to_owned(),
+        _ if value < 10.0 => format!("{value:.2}"),
+        _ if value < 100.0 => format!("{value:.1}"),
+        _ => format!("{value:.0}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_has_median_spread_and_ratio() {
+        let spread = |min, median, max| Spread { min, median, max };
+        let line = |rounds, ratio| Line { figure: Figure::IdleMemory, unit: "KiB", rounds, ratio };
+        let rows = [
+            (line(spread(9.5, 12.0, 150.0), Some(spread(1.0, 1.5, 2.0))), "12.0 (9.50 to 150) x 1.50"),
+            (line(spread(0.0, 0.0, 0.0), None), "0"),
+        ];
+        for (line, expected) in rows {
+            assert_eq!(cell(&line, true), expected);
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! What people run today, relaygate, and the least that a server can do: how each is had, set up and started. Measures
+//! nothing and sends nothing.
+
+mod enclosure;
+mod haproxy;
+mod packages;
+mod postfix;
+mod process_tree;
+mod relaygate;
+mod responder;
+mod running;
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+pub use haproxy::HaProxy;
+pub use postfix::Postfix;
+pub use process_tree::ProcessTree;
+pub use relaygate::Relaygate;
+pub use responder::ConstantReplies;
+pub use running::Running;
+
+/// A domain whose mail every peer takes and hands to the sink.
+pub const LOCAL_DOMAIN: &str = "example.test";
+/// A recipient that every peer refuses.
+pub const OUTSIDE: &str = "someone@elsewhere.example";
+
+/// How much a peer is asked to do at once, so that a slow one does not take the time of all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// Refused sessions in a round.
+    pub sessions: u64,
+    /// Honest messages in a round.
+    pub messages: u64,
+    /// Sessions of a thousand recipients in a round.
+    pub harvests: u64,
+    /// Sessions held open for their memory.
+    pub idle: usize,
+}
+
+impl Pace {
+    /// Of a server that has an event loop.
+    pub const QUICK: Self = Self { sessions: 3_000, messages: 400, harvests: 20, idle: 20_000 };
+    /// Of a server that has a process for each session.
+    pub const SLOW: Self = Self { sessions: 400, messages: 100, harvests: 3, idle: 60 };
+}
+
+/// One server.
+pub trait Peer {
+    /// What it is called.
+    fn name(&self) -> &'static str;
+
+    /// How much it is asked to do.
+    fn pace(&self) -> Pace {
+        Pace::QUICK
+    }
+
+    /// Whether it takes mail for [`LOCAL_DOMAIN`].
+    fn takes_mail(&self) -> bool {
+        true
+    }
+
+    /// Whether it can be run by root alone.
+    fn needs_root(&self) -> bool {
+        false
+    }
+
+    /// Gets it, where it is not there; says where its files lie.
+    fn install(&self, cache: &Path) -> anyhow::Result<Installed>;
+
+    /// Sets it up in the site's folder and starts it. It refuses [`OUTSIDE`], and what is for [`LOCAL_DOMAIN`] it hands
+    /// to the site's sink.
+    fn start(&self, installed: &Installed, site: &Site) -> anyhow::Result<Running>;
+}
+
+/// Where an installed peer's files lie.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Installed {
+    /// A tree that is laid over the machine's for this peer alone; none, where the machine has all it needs.
+    pub layer: Option<PathBuf>,
+}
+
+/// Where a peer is set up.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// A folder for its files, that anybody may read.
+    pub folder: PathBuf,
+    /// Where its mail goes.
+    pub sink: SocketAddr,
+    /// The CPU that it runs on; any, where there is but one.
+    pub cpu: Option<usize>,
+    /// Descriptors that each of its processes may have.
+    pub descriptors: u64,
+}
+
+impl Site {
+    /// Writes a file of this name there, and says its path.
+    pub fn write(&self, name: &str, text: &str) -> anyhow::Result<PathBuf> {
+        let path = self.folder.join(name);
+        std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(path)
+    }
+}
+
+/// An address of this machine's loopback at which nobody listens now.
+pub fn free_address() -> anyhow::Result<SocketAddr> {
+    let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).context("no port is free")?;
+    listener.local_addr().context("a listener without an address")
+}

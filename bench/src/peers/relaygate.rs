@@ -1,0 +1,51 @@
+//! relaygate itself, with one worker.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::ensure;
+
+use super::{Installed, LOCAL_DOMAIN, Peer, Running, Site};
+
+/// A relaygate binary.
+#[derive(Clone, Debug)]
+pub struct Relaygate {
+    /// Where it is.
+    pub binary: PathBuf,
+}
+
+impl Relaygate {
+    /// With one worker, bounds that the load never meets, and nothing relaxed that costs it time: every session is a
+    /// strike that is counted, but they leak away before they are enough for a sanction. (If they were enough, the
+    /// measurement would fail, not be wrong: a sanctioned session is not refused in order.)
+    #[must_use]
+    pub fn command(&self, backend: SocketAddr) -> Command {
+        let mut command = Command::new(&self.binary);
+        command.args(["run", "--listen", "127.0.0.1:0", "--local-domain", LOCAL_DOMAIN]);
+        command.args(["--backend", &backend.to_string()]);
+        command.args(["--workers", "1", "--strikes-to-limit", "999999", "--strikes-to-block", "1000000"]);
+        command.args(["--strike-decay", "1ms"]);
+        command.args(["--max-sessions", "30000", "--max-sessions-per-peer", "30000"]);
+        command
+    }
+}
+
+impl Peer for Relaygate {
+    fn name(&self) -> &'static str {
+        "relaygate"
+    }
+
+    fn install(&self, _cache: &Path) -> anyhow::Result<Installed> {
+        let binary = self.binary.display();
+        ensure!(self.binary.is_file(), "there is no {binary}: build it, or say where it is with --relaygate");
+        Ok(Installed::default())
+    }
+
+    fn start(&self, installed: &Installed, site: &Site) -> anyhow::Result<Running> {
+        let mut command = self.command(site.sink);
+        // A thousand refused recipients in one session are to be a thousand refusals, not the end of it.
+        command.args(["--max-errors", "2000", "--max-unknown-recipients", "2000"]);
+        Running::start(&command, installed, site, None)
+    }
+}
