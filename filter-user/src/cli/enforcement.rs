@@ -11,7 +11,7 @@ use crate::control::SanctionsStatus;
 use crate::kernel::{
     Captures, Growing, HostFigures, Kernel, KernelError, KernelSettings, KindFigures, MeasuringRuns, PinFault,
 };
-use crate::peers::{Enforcer, LocalEnforcer};
+use crate::peers::{Enforcer, LocalEnforcer, Register};
 use crate::telemetry::label::{HostKind, HostState};
 use crate::telemetry::{KernelTableMetrics, Metrics, field, metrics};
 
@@ -90,6 +90,13 @@ impl Enforcement {
         match self {
             Self::Kernel { kernel, .. } => kernel.enforcer(),
             Self::Process { local, .. } => Arc::clone(local) as Arc<dyn Enforcer>,
+        }
+    }
+
+    /// What an earlier process had exempt stays so until now, when it is known who is.
+    pub(super) fn settle_exempt(&self, register: &Register) {
+        if let Self::Kernel { kernel, .. } = self {
+            kernel.kernel_enforcer().settle_exempt(|network| register.is_allowed_by_hand(network));
         }
     }
 

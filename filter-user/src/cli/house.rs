@@ -89,6 +89,7 @@ impl House {
         let delegation = Arc::new(Delegation::new(config, Arc::clone(&judge)));
         // What an earlier process has left in the kernel, and nobody remembers otherwise.
         judge.register.inherit(boot_now());
+        enforcement.settle_exempt(&judge.register);
         Self { judge, enforcement, remembering, delegation, metrics: Metrics::new() }
     }
 

@@ -6,6 +6,7 @@ use std::io;
 use aya::maps::{Array, MapData, MapInfo};
 use filter_common::table::Seed;
 use filter_common::{Head, schema};
+use ipnet::IpNet;
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use super::control::ControlPage;
@@ -13,7 +14,7 @@ use super::error::system_error;
 use super::generation::Generation;
 use super::maps::{CONTROL, HEAD};
 use super::pin::Pins;
-use super::{KernelError, KernelSettings, load};
+use super::{KernelError, KernelSettings, allow, load};
 
 /// Maps that go on as they are where all layouts are the same, if the settings want them of the same size. What the
 /// settings fill is made anew; of the table of hosts, the generation goes on.
@@ -30,6 +31,8 @@ pub(super) struct Adopted {
     pub(super) is_old: bool,
     /// Other maps, to be taken by their pins.
     pub(super) maps: Vec<&'static str>,
+    /// Networks that may have been allowed by hand.
+    pub(super) exempt: Vec<IpNet>,
 }
 
 impl Adopted {
@@ -69,22 +72,26 @@ impl Adopted {
         }
         let in_force = (head.stamp == schema::STAMP).then(|| generation_in_force(pins)).flatten();
         match Generation::pinned(pins, in_force)? {
-            Some(generation) => Ok(Self { seed: head.seed, generation, is_old: true, maps }),
+            Some(generation) => {
+                let exempt = allow::left(pins, &settings.allow);
+                Ok(Self { seed: head.seed, generation, is_old: true, maps, exempt })
+            }
             None => Self::new(settings, maps),
         }
     }
 
     /// All that is pinned, as it is: or an error.
-    pub(super) fn whole(pins: &Pins) -> Result<Self, KernelError> {
+    pub(super) fn whole(settings: &KernelSettings, pins: &Pins) -> Result<Self, KernelError> {
         let other = || KernelError::OtherVersion { path: pins.folder().to_owned() };
         let head = read_head(pins)?.filter(|head| head.stamp == schema::STAMP).ok_or_else(other)?;
         let generation = Generation::pinned(pins, generation_in_force(pins))?.ok_or_else(other)?;
-        Ok(Self { seed: head.seed, generation, is_old: true, maps: Vec::new() })
+        let exempt = allow::left(pins, &settings.allow);
+        Ok(Self { seed: head.seed, generation, is_old: true, maps: Vec::new(), exempt })
     }
 
     fn new(settings: &KernelSettings, maps: Vec<&'static str>) -> Result<Self, KernelError> {
         let generation = Generation::make(settings.first_generation())?;
-        Ok(Self { seed: seed()?, generation, is_old: false, maps })
+        Ok(Self { seed: seed()?, generation, is_old: false, maps, exempt: Vec::new() })
     }
 }
 

@@ -6,22 +6,33 @@ use std::net::Ipv6Addr;
 use std::sync::{Mutex, PoisonError};
 
 use aya::maps::lpm_trie::{Key, LpmTrie};
-use aya::maps::{MapData, MapError};
+use aya::maps::{Map, MapData, MapError};
 use filter_common::{PeerKey, PrefixLengths};
 use ipnet::{IpNet, Ipv6Net};
 use prefix_trie::PrefixSet;
 
 use super::KernelError;
-use crate::peers::NotExempted;
+use super::pin::Pins;
+use crate::peers::{MAX_ALLOWANCES, NotExempted};
+
+/// The map of networks that nothing is dropped from.
+pub(super) const ALLOW: &str = "ALLOW";
 
 /// Where networks are put that nothing is dropped from.
 pub(super) trait AllowList: std::fmt::Debug + Send + Sync {
     /// Adds a network, or takes it away.
     fn set(&self, network: IpNet, exempt: bool) -> Result<(), NotExempted>;
+    /// Networks that an earlier process had here, and that are not in the settings: they may have been allowed by hand.
+    fn left(&self) -> &[IpNet];
 }
 
+type Trie = LpmTrie<MapData, [u8; 16], u8>;
+
 /// The map.
-pub(super) struct AllowMap(Mutex<LpmTrie<MapData, [u8; 16], u8>>);
+pub(super) struct AllowMap {
+    trie: Mutex<Trie>,
+    left: Vec<IpNet>,
+}
 
 impl std::fmt::Debug for AllowMap {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -30,27 +41,28 @@ impl std::fmt::Debug for AllowMap {
 }
 
 impl AllowMap {
-    /// Holds these from the start.
-    pub(super) fn new(
-        mut trie: LpmTrie<MapData, [u8; 16], u8>,
-        networks: &[IpNet],
-    ) -> Result<Self, KernelError> {
-        // What an earlier process has left there may be allowed no longer.
-        let wanted: HashSet<_> = networks.iter().map(mapped).collect();
-        let left: Vec<_> = trie.keys().filter_map(Result::ok).collect();
-        for key in left.iter().filter(|key| !network_of(key).is_some_and(|left| wanted.contains(&left))) {
-            trie.remove(key).map_err(KernelError::map("ALLOW"))?;
+    /// Holds these from the start, and what an earlier process has left until somebody knows what of that still counts.
+    pub(super) fn new(mut trie: Trie, networks: &[IpNet], left: Vec<IpNet>) -> Result<Self, KernelError> {
+        for network in networks.iter().chain(&left) {
+            trie.insert(&key(network), 1, 0).map_err(KernelError::map(ALLOW))?;
         }
-        for network in networks {
-            trie.insert(&key(network), 1, 0).map_err(KernelError::map("ALLOW"))?;
-        }
-        Ok(Self(Mutex::new(trie)))
+        Ok(Self { trie: Mutex::new(trie), left })
     }
+}
+
+/// What an earlier process has exempt beside the networks of these settings: as many as can be allowed by hand.
+pub(super) fn left(pins: &Pins, networks: &[IpNet]) -> Vec<IpNet> {
+    // Where there is none, or one that was laid out otherwise, nothing goes on.
+    let pinned = MapData::from_pin(pins.of(ALLOW)).and_then(Map::from_map_data).and_then(Trie::try_from);
+    let Ok(trie) = pinned else { return Vec::new() };
+    let known: HashSet<_> = networks.iter().map(mapped).collect();
+    let left = trie.keys().filter_map(Result::ok).filter_map(|key| network_of(&key));
+    left.filter(|network| !known.contains(network)).map(unmapped).take(MAX_ALLOWANCES).collect()
 }
 
 impl AllowList for AllowMap {
     fn set(&self, network: IpNet, exempt: bool) -> Result<(), NotExempted> {
-        let mut trie = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut trie = self.trie.lock().unwrap_or_else(PoisonError::into_inner);
         let done = match exempt {
             true => trie.insert(&key(&network), 1, 0),
             false => trie.remove(&key(&network)),
@@ -60,6 +72,10 @@ impl AllowList for AllowMap {
             Ok(()) | Err(MapError::KeyNotFound) => Ok(()),
             Err(error) => Err(NotExempted { network, reason: error.to_string() }),
         }
+    }
+
+    fn left(&self) -> &[IpNet] {
+        &self.left
     }
 }
 
@@ -71,9 +87,9 @@ pub(super) struct Allowed {
 }
 
 impl Allowed {
-    pub(super) fn new(networks: &[IpNet], lengths: PrefixLengths) -> Self {
+    pub(super) fn new<'a>(networks: impl IntoIterator<Item = &'a IpNet>, lengths: PrefixLengths) -> Self {
         let mut allowed = Self { networks: PrefixSet::new(), lengths };
-        networks.iter().for_each(|network| allowed.set(*network, true));
+        networks.into_iter().for_each(|network| allowed.set(*network, true));
         allowed
     }
 
@@ -116,6 +132,14 @@ fn mapped(network: &IpNet) -> Ipv6Net {
     }
 }
 
+/// The same network, as people name it.
+fn unmapped(network: Ipv6Net) -> IpNet {
+    let v4 = network.network().to_ipv4_mapped().zip(network.prefix_len().checked_sub(96));
+    // Never more than an address has.
+    let v4 = v4.and_then(|(address, length)| IpNet::new(address.into(), length).ok());
+    v4.unwrap_or(IpNet::V6(network))
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::IpAddr;
@@ -128,6 +152,15 @@ mod tests {
         assert_eq!((network.prefix_len(), &network.data()[10..]), (120, &[0xff, 0xff, 192, 0, 2, 0][..]));
         let network = key(&"2001:db8::1/32".parse().unwrap());
         assert_eq!((network.prefix_len(), &network.data()[..5]), (32, &[0x20, 0x01, 0x0d, 0xb8, 0][..]));
+    }
+
+    #[test]
+    fn a_network_comes_back_as_it_was_named() {
+        for named in ["192.0.2.0/24", "0.0.0.0/0", "192.0.2.7/32", "2001:db8::/32", "2001:db8::7/128", "::/0"]
+        {
+            let named: IpNet = named.parse().unwrap();
+            assert_eq!(network_of(&key(&named)).map(unmapped), Some(named));
+        }
     }
 
     #[test]

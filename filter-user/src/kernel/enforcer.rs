@@ -95,6 +95,16 @@ impl KernelEnforcer {
         }
     }
 
+    /// What an earlier process had exempt goes on so from the start, for its sanctions do; until this is called by who knows
+    /// what is exempt now. What is not in the settings, and not `still` allowed, is like anybody's then.
+    pub fn settle_exempt(&self, still: impl Fn(IpNet) -> bool) {
+        for network in self.allow.left().iter().filter(|network| !still(**network)) {
+            if let Err(error) = self.exempt(*network, false) {
+                tracing::warn!({ field::ERROR } = %error, "a network that is allowed no longer stays so in the kernel");
+            }
+        }
+    }
+
     /// How many sanctions and authentications did not get into the kernel's table, because it was full. This process
     /// enforces them alone, until there is room.
     #[must_use]

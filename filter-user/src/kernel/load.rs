@@ -9,6 +9,7 @@ use filter_common::table::{Meter, Seed};
 use filter_common::{Address, LoadTime, Rate};
 
 use super::adopt::Adopted;
+use super::allow::ALLOW;
 use super::maps::Maps;
 use super::pin::Pins;
 use super::{KernelError, KernelSettings, programs};
@@ -51,7 +52,8 @@ pub(super) fn object(
 /// The maps whose size the settings say.
 pub(super) fn sizes(settings: &KernelSettings) -> [(&'static str, u32); 4] {
     [
-        ("ALLOW", entries(settings.allow.len().saturating_add(MAX_ALLOWANCES))),
+        // Twice: beside what is allowed by hand there may still be what an earlier process had allowed.
+        (ALLOW, entries(settings.allow.len().saturating_add(2 * MAX_ALLOWANCES))),
         ("ADDRESSES", entries(settings.addresses.len())),
         ("ARRIVALS", entries(settings.syn_limit.map_or(0, |_| settings.syn_limit_peers))),
         ("NETWORKS", entries(networks(settings))),

@@ -70,7 +70,7 @@ pub use settings::KernelSettings;
 
 use adopt::Adopted;
 use aggregates::Aggregates;
-use allow::{AllowMap, Allowed};
+use allow::{ALLOW, AllowMap, Allowed};
 use control::ControlPage;
 use counters::Counters;
 use events::Events;
@@ -147,7 +147,7 @@ impl Kernel {
         let path = settings.pins.as_deref().ok_or(KernelError::NothingPinned)?;
         let pins = Pins::existing(path)?.ok_or(KernelError::NothingPinned)?;
         settings::require(settings, &pins)?;
-        let adopted = Adopted::whole(&pins)?;
+        let adopted = Adopted::whole(settings, &pins)?;
         let programs = Programs::pinned(&pins)?;
         let at = Self::of(&mut Maps::Pinned(&pins), None, None, None, adopted, settings, local)?;
         let places = Places::occupy(programs, Some(pins), settings.hook, &settings.interfaces)?;
@@ -182,9 +182,9 @@ impl Kernel {
             max_authenticated: settings.max_authenticated,
             authenticated_max: settings.authenticated_max,
         };
-        let allowed = Allowed::new(&settings.allow, settings.prefixes);
+        let allowed = Allowed::new(settings.allow.iter().chain(&adopted.exempt), settings.prefixes);
         let hosts = HostTable::new(table, aggregates, allowed, bounds);
-        let allow = AllowMap::new(maps.take("ALLOW")?, &settings.allow)?;
+        let allow = AllowMap::new(maps.take(ALLOW)?, &settings.allow, adopted.exempt)?;
         let enforcer = Arc::new(KernelEnforcer::new(hosts, Box::new(allow), local, control::boot_now()));
         if adopted.is_old {
             let [limited, blocked, authenticated] = enforcer.figures().kinds.map(|of_kind| of_kind.installed);

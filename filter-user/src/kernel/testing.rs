@@ -126,6 +126,9 @@ impl AllowList for NoList {
     fn set(&self, _: IpNet, _: bool) -> Result<(), NotExempted> {
         Ok(())
     }
+    fn left(&self) -> &[IpNet] {
+        &[]
+    }
 }
 
 /// A kernel's table and its control page, without a kernel.

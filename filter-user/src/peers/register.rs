@@ -118,6 +118,12 @@ impl Register {
         self.allow.contains(address)
     }
 
+    /// Whether just this network was allowed by hand.
+    #[must_use]
+    pub fn is_allowed_by_hand(&self, network: IpNet) -> bool {
+        self.allow.has_added(network)
+    }
+
     /// What is done with a connection that was just accepted. Order: authenticated, allowed, then sanctions.
     #[must_use]
     pub fn admit(&self, address: IpAddr, now: Timestamp) -> Admission {

@@ -110,12 +110,13 @@ impl Register {
     /// Puts in force again what was in force for a peer of which nothing is remembered.
     pub fn hold(&self, held: &Held, now: Timestamp) {
         let peer = self.key(held.peer.address());
+        // First what exempts: between the two, nobody shall be dropped who has authenticated.
+        if held.authenticated_until > now {
+            self.enforcer.inherit(peer, held.authenticated_until, now);
+        }
         let sanction = held.sanction.at(now);
         if sanction != Sanction::None {
             self.enforcer.enforce(peer, sanction, now);
-        }
-        if held.authenticated_until > now {
-            self.enforcer.inherit(peer, held.authenticated_until, now);
         }
     }
 

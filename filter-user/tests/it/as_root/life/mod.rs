@@ -1,6 +1,7 @@
 //! What the kernel's part does over its life: it outlasts the daemon, is taken over, follows its interfaces, and is taken
 //! off. Each test mounts what it pins to in mounts of its own.
 
+mod exempt;
 mod failed;
 mod interfaces;
 mod pins;
