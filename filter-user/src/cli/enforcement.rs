@@ -7,9 +7,10 @@ use filter_common::table::Kind;
 use filter_common::{BlockAction, Rate, Timestamp};
 
 use crate::config::{self, Config, Hook};
-use crate::control::SanctionsStatus;
+use crate::control::{InterfaceStatus, SanctionsStatus};
 use crate::kernel::{
-    Captures, Growing, HostFigures, Kernel, KernelError, KernelSettings, KindFigures, MeasuringRuns, PinFault,
+    Attached, Captures, Growing, HostFigures, Kernel, KernelError, KernelSettings, KindFigures,
+    MeasuringRuns, PinFault, Standing,
 };
 use crate::peers::{Enforcer, LocalEnforcer, Register};
 use crate::telemetry::label::{HostKind, HostState};
@@ -111,12 +112,15 @@ impl Enforcement {
             Self::Kernel { kernel, .. } => {
                 let standing = kernel.standing_later();
                 Box::new(move || {
-                    let places: Vec<_> = standing().iter().map(ToString::to_string).collect();
-                    SanctionsStatus { home: KERNEL.to_owned(), reason: places.join("; ") }
+                    let standing = standing();
+                    let places: Vec<_> = standing.iter().map(ToString::to_string).collect();
+                    let interfaces = standing.into_iter().map(interface_status).collect();
+                    SanctionsStatus { home: KERNEL.to_owned(), reason: places.join("; "), interfaces }
                 })
             }
             Self::Process { reason, .. } => {
-                let status = SanctionsStatus { home: PROCESS.to_owned(), reason: reason.clone() };
+                let (home, reason) = (PROCESS.to_owned(), reason.clone());
+                let status = SanctionsStatus { home, reason, interfaces: Vec::new() };
                 Box::new(move || status.clone())
             }
         }
@@ -167,6 +171,18 @@ impl Enforcement {
         if let Ok(stats) = kernel.program_stats() {
             counted.kernel_runs.absolute(stats.runs);
             counted.kernel_run_nanoseconds.absolute(u64::try_from(stats.time.as_nanos()).unwrap_or(u64::MAX));
+        }
+    }
+}
+
+fn interface_status(standing: Standing) -> InterfaceStatus {
+    match standing {
+        Standing::Attached(Attached { interface, mode, .. }) => {
+            let (hook, mode) = mode.words();
+            InterfaceStatus { interface, hook: Some(hook.to_owned()), mode: Some(mode.to_owned()) }
+        }
+        Standing::Absent { interface } | Standing::Refused { interface, .. } => {
+            InterfaceStatus { interface, hook: None, mode: None }
         }
     }
 }

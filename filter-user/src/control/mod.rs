@@ -23,5 +23,6 @@ pub use peers_request::{
 pub use request::{Nothing, Query, Reply, Request};
 pub use socket::{Answers, Asker, ControlSocket, SocketError, Told};
 pub use status::{
-    BackendStatus, CertificateStatus, DirectoryStatus, ListenerStatus, SanctionsStatus, Status,
+    BackendStatus, CertificateStatus, DirectoryStatus, InterfaceStatus, ListenerStatus, SanctionsStatus,
+    Status,
 };

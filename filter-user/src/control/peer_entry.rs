@@ -64,6 +64,9 @@ pub struct PeerEntry {
     pub dropped: DroppedEntry,
     /// Whether the kernel has what is in force.
     pub installed: bool,
+    /// The network that it is in, where all of that is limited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limited_network: Option<IpNet>,
 }
 
 /// An offence.
@@ -164,6 +167,7 @@ impl PeerEntry {
                 last: dropped.last.and_then(unix),
             },
             installed: standing.is_installed,
+            limited_network: standing.limited_network,
         }
     }
 }
@@ -274,7 +278,9 @@ impl fmt::Display for PeerEntry {
             write!(f, ", from {} to {}", moment(first), moment(last))?;
         }
         let place = if self.installed { "in the kernel" } else { "not in the kernel" };
-        write!(f, "\ninstalled      {place}")
+        write!(f, "\ninstalled      {place}")?;
+        let Some(network) = self.limited_network else { return Ok(()) };
+        write!(f, "\nnetwork        {network} is limited: too many of its peers are blocked")
     }
 }
 
@@ -330,6 +336,7 @@ mod tests {
             allowed: None,
             dropped: Dropped { packets: 90, octets: 5400, first: Some(at(991)), last: Some(at(999)) },
             is_installed: true,
+            limited_network: None,
         }
     }
 

@@ -139,6 +139,7 @@ mod tests {
             allowed: None,
             dropped: DroppedEntry::default(),
             installed: true,
+            limited_network: None,
         };
         let page = PeersPage {
             peers: vec![peer("192.0.2.7", "limited"), peer("2001:db8:0:1::/64", "blocked")],

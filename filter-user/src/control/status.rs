@@ -48,6 +48,22 @@ pub struct SanctionsStatus {
     pub home: String,
     /// Why, or on which interfaces.
     pub reason: String,
+    /// Each interface of the settings, where it is the kernel.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub interfaces: Vec<InterfaceStatus>,
+}
+
+/// An interface where the kernel is to enforce.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InterfaceStatus {
+    /// Its name.
+    pub interface: String,
+    /// The hook: `xdp` or `tc`; nothing where it has none, or is not there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hook: Option<String>,
+    /// How: `native` or `generic`, `tcx` or `clsact`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
 }
 
 /// A host that mail is handed to.
@@ -88,6 +104,10 @@ impl fmt::Display for Status {
             writeln!(f, "listens    {address} ({profile})")?;
         }
         writeln!(f, "sanctions  {} ({})", self.sanctions.home, self.sanctions.reason)?;
+        for InterfaceStatus { interface, hook, mode } in &self.sanctions.interfaces {
+            let (hook, mode) = (hook.as_deref().unwrap_or("none"), mode.as_deref().unwrap_or("none"));
+            writeln!(f, "interface  {interface}, hook {hook}, mode {mode}")?;
+        }
         writeln!(f, "sessions   {}", self.sessions)?;
         write!(f, "peers      {}", self.peers)?;
         for BackendStatus { destination, host, up } in &self.backends {

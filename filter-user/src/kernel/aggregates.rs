@@ -79,6 +79,13 @@ impl Aggregates {
         self.due.len()
     }
 
+    /// The network of a peer, where that is limited at `now`.
+    pub(super) fn limited_network(&self, peer: PeerKey, now: Timestamp) -> Option<IpNet> {
+        let key = self.network_of(peer)?;
+        let limit = self.known.get(&key)?.limit?;
+        (limit.until > now).then(|| named(key))
+    }
+
     /// A peer is blocked now that was not.
     pub(super) fn blocked(&mut self, peer: PeerKey, until: Timestamp, now: Timestamp) {
         let Some(key) = self.network_of(peer) else { return };

@@ -186,15 +186,20 @@ impl KernelEnforcer {
             );
         }
     }
+
+    /// Changes what is wanted for a peer, and lets the table hold it.
+    fn change(&self, peer: PeerKey, now: Timestamp, change: impl FnOnce(&LocalEnforcer)) {
+        let mut hosts = self.hosts();
+        change(&self.local);
+        let done = hosts.accord(peer, wanted(self.local.held(peer, now).as_ref(), now), now);
+        drop(hosts);
+        self.note(peer, done, now);
+    }
 }
 
 impl Enforcer for KernelEnforcer {
     fn enforce(&self, peer: PeerKey, sanction: Sanction, now: Timestamp) {
-        let mut hosts = self.hosts();
-        self.local.enforce(peer, sanction, now);
-        let done = hosts.accord(peer, wanted(self.local.held(peer, now).as_ref(), now), now);
-        drop(hosts);
-        self.note(peer, done, now);
+        self.change(peer, now, |local| local.enforce(peer, sanction, now));
     }
 
     fn authenticate(&self, peer: PeerKey, until: Timestamp, now: Timestamp) {
@@ -215,11 +220,7 @@ impl Enforcer for KernelEnforcer {
     }
 
     fn inherit(&self, peer: PeerKey, until: Timestamp, now: Timestamp) {
-        let mut hosts = self.hosts();
-        self.local.authenticate(peer, until, now);
-        let done = hosts.accord(peer, wanted(self.local.held(peer, now).as_ref(), now), now);
-        drop(hosts);
-        self.note(peer, done, now);
+        self.change(peer, now, |local| local.inherit(peer, until, now));
     }
 
     fn admit(&self, peer: PeerKey, now: Timestamp) -> Admission {
@@ -251,6 +252,10 @@ impl Enforcer for KernelEnforcer {
 
     fn is_installed(&self, peer: PeerKey) -> bool {
         self.hosts().table().get(peer).is_some()
+    }
+
+    fn limited_network(&self, peer: PeerKey, now: Timestamp) -> Option<IpNet> {
+        self.hosts().limited_network(peer, now)
     }
 
     fn dropped(&self, peer: PeerKey) -> Dropped {

@@ -39,6 +39,17 @@ impl std::fmt::Display for Mode {
 }
 
 impl Mode {
+    /// Its hook and how it is attached there, in a word each.
+    #[must_use]
+    pub const fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Native => ("xdp", "native"),
+            Self::Generic => ("xdp", "generic"),
+            Self::Tcx => ("tc", "tcx"),
+            Self::Clsact => ("tc", "clsact"),
+        }
+    }
+
     /// Whether it holds the interface's only place for an XDP program.
     pub(super) const fn is_xdp(self) -> bool {
         matches!(self, Self::Native | Self::Generic)

@@ -207,6 +207,11 @@ impl HostTable {
         self.aggregates.limited()
     }
 
+    /// The network of a peer, where that is limited.
+    pub(super) fn limited_network(&self, peer: PeerKey, now: Timestamp) -> Option<IpNet> {
+        self.aggregates.limited_network(peer, now)
+    }
+
     fn evict(&mut self, peer: PeerKey) {
         self.evicted += 1;
         if self.table.get(peer).is_some_and(|entry| entry.standing.kind == Kind::Authenticated) {

@@ -78,6 +78,12 @@ pub trait Enforcer: Send + Sync {
         let _ = peer;
         false
     }
+    /// The network that a peer is in, where new connections of all of it are limited: too many of its peers are blocked.
+    fn limited_network(&self, peer: PeerKey, now: Timestamp) -> Option<IpNet> {
+        let _ = (peer, now);
+        None
+    }
+
     /// What a peer has lost to its sanctions, where somebody counts it.
     fn dropped(&self, peer: PeerKey) -> Dropped {
         let _ = peer;

@@ -40,6 +40,8 @@ pub struct Standing {
     pub dropped: Dropped,
     /// Whether the kernel has what is in force.
     pub is_installed: bool,
+    /// The network that it is in, where all of that is limited.
+    pub limited_network: Option<IpNet>,
 }
 
 /// What is asked for.
@@ -174,6 +176,7 @@ impl Register {
             allowed: self.allow.why(peer.address()),
             dropped: self.enforcer.dropped(peer),
             is_installed: self.enforcer.is_installed(peer),
+            limited_network: self.enforcer.limited_network(peer, now),
         }
     }
 

@@ -4,8 +4,11 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::{LONG, PINS, get_blocked, has_xdp, pinned, pins, start};
 use crate::as_root::site::{Site, connect};
+use crate::control;
 use crate::daemon::eventually;
 
 const ATTACKER: &str = "192.0.2.66";
@@ -55,6 +58,32 @@ fn an_interface_with_a_dot_in_its_name_is_pinned_and_cleaned() {
     let daemon = site.daemon(LONG, &format!("--interface e0.100 --pin-directory {PINS}"));
     daemon.logged("e0.100 is not there");
     assert!(!pins(&site).contains(&"link-e0%2E100".to_owned()), "the link of what is gone is gone");
+}
+
+#[test]
+fn the_status_tells_hook_and_mode_of_each_interface() {
+    let site = Site::new();
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("control").display().to_string();
+    for (hook, status, line) in [
+        ("auto", json!({"interface": "e0", "hook": "xdp", "mode": "native"}), "e0, hook xdp, mode native"),
+        (
+            "xdp-generic",
+            json!({"interface": "e0", "hook": "xdp", "mode": "generic"}),
+            "e0, hook xdp, mode generic",
+        ),
+        ("tc", json!({"interface": "e0", "hook": "tc", "mode": "tcx"}), "e0, hook tc, mode tcx"),
+    ] {
+        let flags = format!("{} --interface none0 --hook {hook} --control-socket {socket}", pinned());
+        let _daemon = site.daemon(LONG, &flags);
+        let (_, said, _) = control::run(&["status", "--control-socket", &socket, "--json"]);
+        let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+        assert_eq!(said["sanctions"]["interfaces"], json!([status, {"interface": "none0"}]));
+        let (_, said, _) = control::run(&["status", "--control-socket", &socket]);
+        for line in [line, "none0, hook none, mode none"] {
+            assert!(said.contains(&format!("\ninterface  {line}\n")), "{line}: {said}");
+        }
+    }
 }
 
 /// Another interface under the name of one that went while no daemon was there: its link is not taken for the old one's.

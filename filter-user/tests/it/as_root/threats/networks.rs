@@ -3,6 +3,7 @@
 use super::{SOON, get_blocked, start};
 use crate::as_root::site::Site;
 use crate::authentication::base64;
+use crate::control;
 use crate::daemon::{eventually, file, metric};
 
 /// `secret`, hashed with little work.
@@ -26,11 +27,12 @@ fn a_network_of_blocked_peers_is_limited_and_its_authenticated_host_is_not() {
     }
     let folder = tempfile::tempdir().unwrap();
     let passwords = file(folder.path(), "passwords", PASSWORDS);
+    let socket = folder.path().join("control").display().to_string();
     let (allowed, user, stranger) = (hop(8), hop(7), hop(6));
     let daemon = start(
         &site,
         &format!(
-            "--network-threshold 3 --network-rate 6/m --network-burst 2 --allow {allowed} --auth file:{} \
+            "--control-socket {socket} --network-threshold 3 --network-rate 6/m --network-burst 2 --allow {allowed} --auth file:{} \
              --auth-without-tls {user}/128 --auth-failure-delay 0s",
             passwords.display()
         ),
@@ -49,6 +51,10 @@ fn a_network_of_blocked_peers_is_limited_and_its_authenticated_host_is_not() {
         (metric(&site.metrics(), "relaygate_kernel_networks_limited") == 1.0).then_some(())
     });
     daemon.logged("2001:db8:6::/48");
+    let show = |peer: &str| control::run(&["peers", "show", peer, "--control-socket", &socket]).1;
+    let line = "network        2001:db8:6::/48 is limited";
+    assert!(show(&stranger).contains(line), "{}", show(&stranger));
+    assert!(!show("2001:db8:7::7").contains("is limited"), "another network");
     assert_eq!(come_in(&site, &stranger), 2, "two at once, then six a minute");
     assert_eq!(come_in(&site, &user), 6, "who has authenticated");
     assert_eq!(come_in(&site, &allowed), 6, "who is on the allow list");
