@@ -1,37 +1,37 @@
-//! Ctrl-C: the first asks a command to come to its end and print what it has, the second ends it at once.
+//! Ctrl-C and SIGTERM: a command comes to its end in order, and prints what it has.
 
-use std::process;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use anyhow::Context as _;
+use anyhow::Context;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// The exit code of who was interrupted, as shells have it: 128 and the signal's number.
-pub(crate) const INTERRUPTED: u8 = 130;
+pub const INTERRUPTED: u8 = 130;
 
-/// From now on Ctrl-C sets what this returns.
-pub(crate) fn watch() -> anyhow::Result<Arc<AtomicBool>> {
-    let asked = Arc::new(AtomicBool::new(false));
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .build()
-        .context("no runtime to hear Ctrl-C with")?;
-    let mut interrupts = {
-        let _entered = runtime.enter();
-        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())
-            .context("cannot hear Ctrl-C")?
+/// Set, once somebody wants it to end.
+static WANTED: AtomicBool = AtomicBool::new(false);
+
+/// From here on an interrupt sets the flag, and does nothing else.
+pub fn watch() -> anyhow::Result<&'static AtomicBool> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (mut interrupt, mut terminate) = {
+        let _inside = runtime.enter();
+        let watch = |kind| signal(kind).context("cannot watch for signals");
+        (watch(SignalKind::interrupt())?, watch(SignalKind::terminate())?)
     };
-    let sets = asked.clone();
-    let hear = move || {
+    let watches = move || {
         runtime.block_on(async {
-            while interrupts.recv().await.is_some() {
-                if sets.swap(true, Ordering::Relaxed) {
-                    process::exit(i32::from(INTERRUPTED));
-                }
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
             }
         });
+        WANTED.store(true, Ordering::Relaxed);
     };
-    thread::Builder::new().name("ctrl-c".to_owned()).spawn(hear).context("no thread to hear Ctrl-C with")?;
-    Ok(asked)
+    thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(watches)
+        .context("no thread to watch for signals")?;
+    Ok(&WANTED)
 }

@@ -5,6 +5,7 @@
 
 pub mod compare;
 pub mod handshakes;
+pub mod interrupt;
 pub mod peers;
 pub mod ratio;
 pub mod record;

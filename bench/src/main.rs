@@ -1,6 +1,5 @@
 //! The load-test suite's command line: reads the arguments, prints results, decides the exit code.
 
-mod interrupt;
 mod load;
 mod sink;
 mod xdp;

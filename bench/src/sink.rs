@@ -9,12 +9,11 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
+use bench::interrupt;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use smtp_load::sink::{Misbehaviour, Moment, Sink, SinkBehaviour, SinkCounts};
-
-use crate::interrupt;
 
 /// What is asked for.
 #[derive(Debug, Args)]

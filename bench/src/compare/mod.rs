@@ -4,7 +4,6 @@
 mod contestant;
 mod dialogues;
 mod figure;
-mod interrupt;
 mod measurement;
 mod report;
 mod sink;
@@ -28,6 +27,7 @@ use measurement::Measurement;
 use report::Report;
 use sink::SinkThread;
 
+use crate::interrupt;
 use crate::peers::{ConstantReplies, HaProxy, Pace, Peer, Postfix, Relaygate};
 
 /// What is asked for.

@@ -18,6 +18,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use anyhow::Context as _;
+use bench::interrupt;
 use clap::Args;
 use ipnet::IpNet;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -25,7 +26,6 @@ use rustls::crypto::aws_lc_rs;
 use smtp_load::clients::crowd::Crowd;
 use smtp_load::clients::trust_anyone;
 
-use crate::interrupt;
 use pace::Pace;
 use report::{Circumstances, Report};
 use scenario::{Scenario, Tls};
@@ -132,7 +132,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<ExitCode> {
         at_once: usize::try_from(at_once)?,
         patience: scenario.patience.0,
         at_most: scenario.at_most.0,
-        stop: Some(&stop),
+        stop: Some(stop),
     };
     let elapsed = crowd.run(&mut visitors)?;
     let interrupted = stop.load(Ordering::Relaxed);

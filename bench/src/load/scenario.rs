@@ -58,14 +58,19 @@ pub(super) struct Scenario {
     /// Whether sessions are encrypted.
     #[serde(default)]
     pub(super) tls: Tls,
+    /// Mail for a recipient who exists.
     #[serde(default)]
     pub(super) honest: Vec<Honest>,
+    /// Attempts to relay: recipients elsewhere.
     #[serde(default)]
-    pub(super) relay: Vec<Relay>,
+    pub(super) relay: Vec<Asking>,
+    /// Guesses at recipients here, none twice.
     #[serde(default)]
-    pub(super) harvest: Vec<Harvest>,
+    pub(super) harvest: Vec<Asking>,
+    /// Attempts to relay that are said before the banner, all of them.
     #[serde(default)]
     pub(super) early: Vec<Early>,
+    /// Connections on which nothing is said.
     #[serde(default)]
     pub(super) flood: Vec<Flood>,
 }
@@ -142,7 +147,7 @@ fn no_time() -> Span {
     Span(std::time::Duration::ZERO)
 }
 
-/// Mail for a recipient who exists.
+/// Who has mail.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Honest {
@@ -170,10 +175,10 @@ fn usual_sizes() -> Vec<Size> {
     vec![Size { octets: Within(4_000), share: Within(1) }]
 }
 
-/// Attempts to relay: recipients elsewhere.
+/// Recipients who are to be refused.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Relay {
+pub(super) struct Asking {
     #[serde(default = "one_share")]
     pub(super) share: Share,
     #[serde(default)]
@@ -184,31 +189,12 @@ pub(super) struct Relay {
     /// Everything behind EHLO in one write.
     #[serde(default)]
     pub(super) pipelined: bool,
-    /// Attempts in each session.
+    /// Recipients in each session.
     #[serde(default = "one_recipient")]
     pub(super) recipients: Recipients,
 }
 
-/// Guesses at recipients here, none twice.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Harvest {
-    #[serde(default = "one_share")]
-    pub(super) share: Share,
-    #[serde(default)]
-    pub(super) from: From,
-    /// Before each step.
-    #[serde(default = "no_time")]
-    pub(super) pause: Span,
-    /// Everything behind EHLO in one write.
-    #[serde(default)]
-    pub(super) pipelined: bool,
-    /// Guesses in each session.
-    #[serde(default = "one_recipient")]
-    pub(super) recipients: Recipients,
-}
-
-/// An attempt to relay that is said before the banner, all of it.
+/// Who talks too early.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Early {
@@ -218,7 +204,7 @@ pub(super) struct Early {
     pub(super) from: From,
 }
 
-/// Connections on which nothing is said.
+/// Who only connects.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Flood {

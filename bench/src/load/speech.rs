@@ -5,8 +5,9 @@ use std::sync::Arc;
 use fastrand::Rng;
 use rustls::ClientConfig;
 use smtp_load::clients::crowd::{Leaves, Script, Step};
+use smtp_load::clients::message_text;
 
-use super::scenario::{Early, Flood, Harvest, Honest, Relay, Tls};
+use super::scenario::{Asking, Early, Flood, Honest, Tls};
 
 /// Names and addresses that everybody uses.
 #[derive(Clone, Debug)]
@@ -32,7 +33,7 @@ pub(super) enum Speech {
     /// One of some, each as often as its share.
     OneOf(Vec<(u64, Arc<Script>)>),
     /// Other recipients each time.
-    Guesses { harvest: Harvest, local_domain: String, encryption: Encryption },
+    Guesses { harvest: Asking, local_domain: String, encryption: Encryption },
 }
 
 const SENDER: &str = "MAIL FROM:<someone@far.example>\r\n";
@@ -63,14 +64,14 @@ impl Speech {
     }
 
     /// Attempts to relay.
-    pub(super) fn relay(relay: &Relay, encryption: &Encryption) -> Self {
+    pub(super) fn relay(relay: &Asking, encryption: &Encryption) -> Self {
         let attempts = vec![ELSEWHERE.to_owned(); size(relay.recipients.0)];
         let script = encryption.asking(&attempts, relay.pipelined);
         Self::Same(Arc::new(Script { pause: relay.pause.0, ..script }))
     }
 
     /// Guesses at recipients.
-    pub(super) fn harvest(harvest: &Harvest, addresses: &Addresses, encryption: &Encryption) -> Self {
+    pub(super) fn harvest(harvest: &Asking, addresses: &Addresses, encryption: &Encryption) -> Self {
         Self::Guesses {
             harvest: harvest.clone(),
             local_domain: addresses.local_domain.clone(),
@@ -126,16 +127,7 @@ fn size(number: u64) -> usize {
 
 /// A message of that many octets, header and all, cut anywhere: the line end before the dot is said behind it.
 fn message(recipient: &str, length: usize) -> Vec<u8> {
-    let mut text = format!(
-        "From: <someone@far.example>\r\nTo: <{recipient}>\r\nSubject: load\r\n\
-         Date: Thu, 01 Jan 2026 00:00:00 +0000\r\nMessage-ID: <load@far.example>\r\n\r\n"
-    )
-    .into_bytes();
-    while text.len() < length {
-        text.extend_from_slice(
-            b"All work and no play makes this a line of exactly so many octets in a text.\r\n",
-        );
-    }
+    let mut text = message_text("someone@far.example", recipient, "load", length);
     text.truncate(length);
     text
 }

@@ -79,7 +79,8 @@ impl HonestMail {
 }
 
 /// A message with a header and a text of at least `body` octets, in lines.
-pub(super) fn message_text(sender: &str, recipient: &str, subject: &str, body: usize) -> Vec<u8> {
+#[must_use]
+pub fn message_text(sender: &str, recipient: &str, subject: &str, body: usize) -> Vec<u8> {
     let mut text = format!(
         "From: <{sender}>\r\nTo: <{recipient}>\r\nSubject: {subject}\r\nDate: Thu, 01 Jan 2026 00:00:00 +0000\r\n\
          Message-ID: <{}@far.example>\r\n\r\n",

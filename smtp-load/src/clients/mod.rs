@@ -11,7 +11,7 @@ mod spam;
 
 pub use any_server::trust_anyone;
 pub use connection::{Connection, ConnectionError, Reply};
-pub use honest::{HonestMail, HonestOutcome};
+pub use honest::{HonestMail, HonestOutcome, message_text};
 pub use refused::{RefusedOutcome, RefusedSessions};
 pub use reply_scanner::ReplyScanner;
 pub use spam::{SpamOutcome, SpamRun};

@@ -67,14 +67,8 @@ impl Wire {
                 return Ok(0);
             }
             tls.process_new_packets().map_err(|error| io::Error::other(format!("TLS: {error}")))?;
-            // An answer of the handshake; where it does not go just now, it goes with the next event.
-            while tls.wants_write() {
-                match tls.write_tls(&mut octets) {
-                    Ok(_) => {}
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                    Err(error) => return Err(error),
-                }
-            }
+            // An answer of the handshake.
+            send_records(tls, &mut octets)?;
         }
     }
 
@@ -93,16 +87,10 @@ impl Wire {
 
     /// Sends what TLS holds back, as far as the socket takes it.
     pub(super) fn flush(&mut self) -> io::Result<()> {
-        let Some(tls) = &mut self.tls else { return Ok(()) };
-        let mut octets = Octets(self.socket.as_fd());
-        while tls.wants_write() {
-            match tls.write_tls(&mut octets) {
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(error),
-            }
+        match &mut self.tls {
+            Some(tls) => send_records(tls, &mut Octets(self.socket.as_fd())),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Whether the connection has come about; an error where it has failed.
@@ -120,4 +108,16 @@ impl Wire {
         // Where it cannot be set, the connection is closed in the ordinary way.
         let _ = rustix::net::sockopt::set_socket_linger(&self.socket, Some(std::time::Duration::ZERO));
     }
+}
+
+/// Sends what TLS has to send. What does not go just now goes with the next event.
+fn send_records(tls: &mut ClientConnection, octets: &mut Octets<'_>) -> io::Result<()> {
+    while tls.wants_write() {
+        match tls.write_tls(octets) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
