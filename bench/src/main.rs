@@ -1,6 +1,7 @@
 //! The load-test suite's command line: reads the arguments, prints results, decides the exit code.
 
 mod load;
+mod simulate;
 mod sink;
 mod xdp;
 
@@ -41,6 +42,8 @@ enum Bench {
     Compare(comparison::Options),
     /// Compare the kernel program with others that block, in namespaces of this process alone
     Xdp(xdp::Options),
+    /// Drive the core through virtual time: what an attack comes to under given settings
+    Simulate(simulate::Options),
 }
 
 #[derive(Debug, Args)]
@@ -141,6 +144,7 @@ fn main() -> ExitCode {
         Bench::Handshakes(options) => handshakes(&options),
         Bench::Compare(options) => comparison::run(&options),
         Bench::Xdp(options) => xdp::run(&options),
+        Bench::Simulate(options) => simulate::run(&options),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("bench: {error:#}");

@@ -165,3 +165,34 @@ fn a_refused_session_allocates_what_a_silent_one_does() {
     }
     workers.drain().unwrap();
 }
+
+#[test]
+fn the_memory_that_peers_are_remembered_in_is_what_was_allocated_for_them() {
+    use filter_common::{PrefixLengths, Rate, Timestamp};
+    use filter_user::peers::{Ladder, Register, Strike, Weights};
+
+    let rate = Rate::new(6, Duration::from_secs(60), 1);
+    let ladder = Ladder {
+        to_limit: 2,
+        to_block: 10,
+        decay: Duration::from_secs(600),
+        block_for: Duration::from_secs(300),
+        block_max: Duration::from_secs(3600),
+    };
+    let allocated = Region::new(ALLOCATOR);
+    let enforcer = Arc::new(LocalEnforcer::new(rate, 1 << 20));
+    let register =
+        Register::new(ladder, Weights::default(), PrefixLengths::default(), &[], 1 << 20, enforcer.clone());
+    for host in 0..100_000u32 {
+        for _ in 0..2 {
+            register.strike(std::net::Ipv4Addr::from(host).into(), Strike::RelayAttempt, Timestamp(1));
+        }
+    }
+    let change = allocated.change();
+    let allocated = change.bytes_allocated.cast_signed() - change.bytes_deallocated.cast_signed();
+    let said = (register.memory() + enforcer.memory()).cast_signed();
+    assert_eq!((register.len(), enforcer.len()), (100_000, 100_000));
+    // Beside the entries stand the locks of the shards.
+    let rest = allocated - said;
+    assert!((0..100_000).contains(&rest), "{said} said, {allocated} allocated");
+}

@@ -6,7 +6,8 @@ use std::hash::BuildHasher as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use filter_common::{PeerKey, Timestamp};
-use foldhash::quality::RandomState;
+use foldhash::SharedSeed;
+use foldhash::quality::SeedableRandomState;
 
 /// Entries that the hand looks at to find the least: bounds the work of an insertion into a full map.
 const PASSED_BY_THE_HAND: usize = 16;
@@ -23,7 +24,7 @@ pub(super) trait Worth {
 /// One bounded map.
 #[derive(Debug)]
 pub(super) struct Bounded<V> {
-    index: HashMap<PeerKey, u32, RandomState>,
+    index: HashMap<PeerKey, u32, SeedableRandomState>,
     slots: Vec<(PeerKey, V)>,
     hand: usize,
     capacity: usize,
@@ -32,10 +33,11 @@ pub(super) struct Bounded<V> {
 }
 
 impl<V: Worth + Default> Bounded<V> {
-    fn new(capacity: usize) -> Self {
+    fn new(capacity: usize, hasher: SeedableRandomState) -> Self {
         // An index is an u32: four thousand million peers in one shard are beyond any memory.
         let capacity = capacity.clamp(1, u32::MAX as usize);
-        Self { index: HashMap::default(), slots: Vec::new(), hand: 0, capacity, forgotten: 0, changes: 0 }
+        let index = HashMap::with_hasher(hasher);
+        Self { index, slots: Vec::new(), hand: 0, capacity, forgotten: 0, changes: 0 }
     }
 
     pub(super) fn get_mut(&mut self, peer: PeerKey) -> Option<&mut V> {
@@ -101,19 +103,49 @@ impl<V: Worth + Default> Bounded<V> {
     fn len(&self) -> usize {
         self.slots.len()
     }
+
+    /// The memory that it has, in octets. A hash map has a place more than seven for each seven entries that it has room
+    /// for, rounded up to a power of two, and an octet for each place beside its entry.
+    fn memory(&self) -> usize {
+        let entries = self.slots.capacity() * size_of::<(PeerKey, V)>();
+        let places = match self.index.capacity() {
+            0 => 0,
+            few @ 1..=3 => few + 1,
+            room => (room / 7 * 8).next_power_of_two(),
+        };
+        entries + places * (size_of::<(PeerKey, u32)>() + 1)
+    }
 }
 
 /// In which of [`SHARDS`] shards a peer is. Each that is made anew has another secret, so that nobody can choose addresses
 /// which all meet at one lock, and push each other's sanctions out of one small map; its clones agree.
-#[derive(Clone, Debug, Default)]
-pub struct Sharding(RandomState);
+#[derive(Clone, Debug)]
+pub struct Sharding {
+    shards: SeedableRandomState,
+    /// Of the index within each shard: another one, because all of a shard have a part of the first's hash in common.
+    index: SeedableRandomState,
+}
 
 impl Sharding {
+    /// The same for the same seed: who knows the seed can choose such addresses. For runs that shall be repeated, never for
+    /// strangers.
+    #[must_use]
+    pub fn of_seed(seed: u64) -> Self {
+        let seeded = |seed| SeedableRandomState::with_seed(seed, SharedSeed::global_fixed());
+        Self { shards: seeded(seed), index: seeded(!seed) }
+    }
+
     /// The number of a peer's shard.
     #[must_use]
     pub fn shard(&self, peer: PeerKey) -> usize {
         // What is cut off is not asked for.
-        self.0.hash_one(peer) as usize % SHARDS
+        self.shards.hash_one(peer) as usize % SHARDS
+    }
+}
+
+impl Default for Sharding {
+    fn default() -> Self {
+        Self { shards: SeedableRandomState::random(), index: SeedableRandomState::random() }
     }
 }
 
@@ -130,7 +162,8 @@ impl<V: Worth + Default> Shards<V> {
     pub(super) fn new(capacity: usize, sharding: Sharding) -> Self {
         let mean = capacity.div_ceil(SHARDS);
         let each = mean.saturating_add(6 * mean.isqrt());
-        Self { shards: (0..SHARDS).map(|_| Mutex::new(Bounded::new(each))).collect(), sharding }
+        let shard = |_| Mutex::new(Bounded::new(each, sharding.index.clone()));
+        Self { shards: (0..SHARDS).map(shard).collect(), sharding }
     }
 
     /// The map that a peer belongs to. A flood from one address meets one lock, which its sessions would contend for
@@ -164,6 +197,11 @@ impl<V: Worth + Default> Shards<V> {
     pub(super) fn len(&self) -> usize {
         (0..SHARDS).map(|number| self.shard(number).len()).sum()
     }
+
+    /// The memory that they have, in octets.
+    pub(super) fn memory(&self) -> usize {
+        (0..SHARDS).map(|number| self.shard(number).memory()).sum()
+    }
 }
 
 #[cfg(test)]
@@ -185,7 +223,7 @@ mod tests {
 
     #[test]
     fn a_full_map_forgets_the_expired_before_the_lasting() {
-        let mut map = Bounded::<Expiry>::new(3);
+        let mut map = Bounded::<Expiry>::new(3, SeedableRandomState::random());
         for (n, until) in [(1, 50), (2, 5), (3, 90)] {
             *map.entry(peer(n), Timestamp(0)) = Expiry(until);
         }
@@ -199,7 +237,7 @@ mod tests {
 
     #[test]
     fn what_is_removed_is_gone_and_the_rest_is_found() {
-        let mut map = Bounded::<Expiry>::new(10);
+        let mut map = Bounded::<Expiry>::new(10, SeedableRandomState::random());
         for n in 0..5 {
             map.entry(peer(n), Timestamp(0)).0 = u64::from(n) + 1;
         }

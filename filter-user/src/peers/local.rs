@@ -47,7 +47,13 @@ impl LocalEnforcer {
     /// Limited peers may connect at `limit`; `max_peers` sanctions are held, and few more.
     #[must_use]
     pub fn new(limit: Rate, max_peers: usize) -> Self {
-        Self { peers: Shards::new(max_peers, Sharding::default()), limit }
+        Self::with_sharding(limit, max_peers, Sharding::default())
+    }
+
+    /// The same, with peers shared out as given.
+    #[must_use]
+    pub fn with_sharding(limit: Rate, max_peers: usize, sharding: Sharding) -> Self {
+        Self { peers: Shards::new(max_peers, sharding), limit }
     }
 
     /// What is in force for a peer at `now`.
@@ -87,6 +93,12 @@ impl LocalEnforcer {
     #[must_use]
     pub fn forgotten(&self) -> u64 {
         self.peers.forgotten()
+    }
+
+    /// The memory that they are held in, in octets.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.peers.memory()
     }
 
     /// Peers held now, sanctioned or authenticated.

@@ -250,6 +250,12 @@ impl Register {
         self.peers.len()
     }
 
+    /// The memory that they are remembered in, in octets.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.peers.memory()
+    }
+
     /// Peers that were forgotten to make room for others.
     #[must_use]
     pub fn forgotten(&self) -> u64 {
