@@ -289,9 +289,15 @@ impl Places {
         Ok(())
     }
 
-    /// Takes a filter off that an earlier process has left. What keeps it there keeps nothing else from going on.
+    /// Takes a filter off that an earlier process has left, where the pins tell of one: another could be that of a daemon
+    /// with pins of its own. What keeps it there keeps nothing else from going on.
     fn leave_filter(&self, interface: &str) {
-        if let Err(error) = link::remove_filter(interface, self.pins.as_ref()) {
+        let Some(pins) = &self.pins else { return };
+        let left = pins.filters().map_err(KernelError::from).and_then(|filters| {
+            let is_ours = filters.iter().any(|filter| filter == interface);
+            if is_ours { link::remove_filter(interface, Some(pins)) } else { Ok(()) }
+        });
+        if let Err(error) = left {
             tracing::warn!(
                 { field::INTERFACE } = interface,
                 { field::ERROR } = %error,
