@@ -67,7 +67,7 @@ impl Remembered {
 }
 
 impl Register {
-    /// What is remembered of the peers of one shard, of [`SHARDS`], and means something at `now`.
+    /// What is remembered of the peers of one shard, of [`SHARDS`](crate::peers::SHARDS), and means something at `now`.
     /// The shard is locked while it is copied, the others are not.
     #[must_use]
     pub fn remembered(&self, shard: usize, now: Timestamp) -> Vec<Remembered> {
