@@ -79,10 +79,11 @@ fn note(frame: &impl Hook, entry: Entry, peer: PeerKey, reason: Reason) {
                 report::tell(Happened::FirstDrop, peer, reason);
             }
         }
-        // A block that has bitten leaves one packet in its meter when it is harvested: who takes that, tells.
+        // Once somebody has harvested drops of the block, its end is worth telling: by whoever takes that mark off.
         Reason::Expired if entry.is_blocked => {
-            let bitten = Meter::blocked_frame(0);
-            if entry.meter.read() == bitten && entry.meter.exchange(bitten, 0) {
+            let meter = entry.meter.read();
+            let Some(unmarked) = Meter(meter).unmarked() else { return };
+            if entry.meter.exchange(meter, unmarked.0) {
                 report::tell(Happened::BlockEnded, peer, reason);
             }
         }

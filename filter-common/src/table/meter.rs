@@ -52,6 +52,17 @@ impl Meter {
         1 << PACKETS | octets as u64
     }
 
+    /// A blocked host's meter without its mark, which it has where drops were harvested from it. Once the block is over,
+    /// whoever takes the mark off is the one to tell; drops that nobody has harvested yet stay.
+    #[must_use]
+    #[inline(always)]
+    pub const fn unmarked(self) -> Option<Self> {
+        if self.0 & BLOCKED_TOLD == 0 {
+            return None;
+        }
+        Some(Self(self.0 & !BLOCKED_TOLD))
+    }
+
     /// What is added to a limited host's meter for a dropped SYN.
     #[must_use]
     #[inline(always)]
@@ -166,6 +177,17 @@ mod tests {
         assert_eq!(harvest(&mut meter, Kind::Blocked), (0, 0));
         meter += Meter::blocked_frame(60);
         assert_eq!(harvest(&mut meter, Kind::Blocked), (1, 60));
+    }
+
+    #[test]
+    fn a_blocks_end_is_told_once_and_costs_no_drop() {
+        let mut meter = Meter::blocked_frame(60);
+        assert_eq!(Meter(meter).unmarked(), None, "nobody has heard of a drop yet");
+        harvest(&mut meter, Kind::Blocked);
+        meter += 2 * Meter::blocked_frame(60);
+        let ended = Meter(meter).unmarked().unwrap();
+        assert_eq!(ended.unmarked(), None);
+        assert_eq!(ended.harvest(Kind::Blocked).1, Drops { packets: 2, octets: 120 });
     }
 
     #[test]

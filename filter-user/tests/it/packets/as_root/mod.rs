@@ -1,5 +1,6 @@
 //! The kernel's part: the same rows in the kernel, the kernel as a home of sanctions, and real connections.
 
+mod events;
 mod home;
 mod hosts;
 mod limits;
