@@ -176,6 +176,15 @@ fn block(register: &Register, peers: u32, now: &Moment) {
     }
 }
 
+/// Writes a state file of so many blocked peers.
+pub(crate) fn write_blocked(state: &Path, peers: u32) {
+    let now = Moment::now(&filter_user::state::boot_id().unwrap(), filter_user::judge::boot_now());
+    let register = register(peers as usize * 5 / 4);
+    let keeper = Keeper::start(state, &register, &now).unwrap();
+    block(&register, peers, &now);
+    keeper.write(&register, &now);
+}
+
 /// The most memory that this process had at once, in octets.
 fn most_memory() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
@@ -287,13 +296,7 @@ fn a_kill_while_it_writes_leaves_a_whole_file() {
     const PEERS: u32 = 200_000;
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("state");
-    {
-        let now = Moment::now(&filter_user::state::boot_id().unwrap(), filter_user::judge::boot_now());
-        let register = register(PEERS as usize * 5 / 4);
-        let keeper = Keeper::start(&state, &register, &now).unwrap();
-        block(&register, PEERS, &now);
-        keeper.write(&register, &now);
-    }
+    write_blocked(&state, PEERS);
     let mut cut_short = 0;
     for delay in [0, 30, 100, 250, 500, 1000] {
         let running = Daemon::start(&format!("{FLAGS} --max-peers 262144 --state-file {}", state.display()));

@@ -3,6 +3,7 @@
 
 mod exempt;
 mod failed;
+mod growth;
 mod interfaces;
 mod pins;
 mod privilege;
