@@ -1,8 +1,12 @@
 //! The load-test suite's command line: reads the arguments, prints results, decides the exit code.
 
+mod figure;
+mod figures;
 mod load;
+mod micro;
 mod simulate;
 mod sink;
+mod turns;
 mod xdp;
 
 use std::io::{self, Write as _};
@@ -44,6 +48,8 @@ enum Bench {
     Xdp(xdp::Options),
     /// Drive the core through virtual time: what an attack comes to under given settings
     Simulate(simulate::Options),
+    /// Time the core's hot path, beside other libraries
+    Micro(micro::Options),
 }
 
 #[derive(Debug, Args)]
@@ -145,6 +151,7 @@ fn main() -> ExitCode {
         Bench::Compare(options) => comparison::run(&options),
         Bench::Xdp(options) => xdp::run(&options),
         Bench::Simulate(options) => simulate::run(&options),
+        Bench::Micro(options) => micro::run(&options),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("bench: {error:#}");

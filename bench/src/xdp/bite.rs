@@ -11,12 +11,12 @@ use filter_common::table::Kind;
 
 use super::comparison::{Flood, Sources};
 use super::cpus::Cpus;
-use super::figure::{Figure, Unit};
 use super::frame;
 use super::lane::Lane;
 use super::namespace::Own;
 use super::plan::Plan;
 use super::relaygate::{NEVER_EXCEEDED, Relaygate};
+use crate::figure::{Figure, Unit};
 
 /// Packets in one call: the kernel takes a moment to begin, and there should be few such moments.
 const SENT_AT_ONCE: u32 = 1 << 20;

@@ -5,7 +5,6 @@ mod bite;
 mod command;
 mod comparison;
 mod cpus;
-mod figure;
 mod frame;
 mod lane;
 mod memory;
@@ -16,7 +15,6 @@ mod program;
 mod program_time;
 mod receive_path;
 mod relaygate;
-mod report;
 mod sanctions;
 mod turns;
 mod xdp_filter;
@@ -29,10 +27,11 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use cpus::Cpus;
-use figure::{Bound, Figure, Other, Unit};
 use namespace::Own;
 use plan::Plan;
-use report::Report;
+
+use crate::figure::{Bound, Figure, Other, Unit};
+use crate::figures::Report;
 
 /// What is asked for.
 #[derive(Debug, Args)]
@@ -67,7 +66,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<ExitCode> {
         report.write_table(&mut out)?
     }
     if let Some(directory) = &options.record {
-        let path = report.record(directory)?;
+        let path = report.record(directory, "-xdp")?;
         writeln!(io::stderr(), "recorded in {}", path.display())?;
     }
     Ok(if report.holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -6,7 +6,6 @@ use filter_common::Counter;
 use filter_common::table::Kind;
 
 use super::comparison::{self, Varying};
-use super::figure::{Figure, Other, Unit};
 use super::frame;
 use super::namespace::Own;
 use super::plan::Plan;
@@ -14,6 +13,7 @@ use super::program::{Answer, Program};
 use super::relaygate::{NEVER_EXCEEDED, Relaygate};
 use super::turns::in_turns;
 use super::xdp_filter;
+use crate::figure::{Figure, Other, Unit};
 
 /// Packets to another port. As the kernel runs it, whole: what a program does there is over before the kernel's loop is
 /// round, so it has hardly a time by itself.

@@ -11,7 +11,6 @@ use filter_common::table::Kind;
 
 use super::comparison::{self, Flood, Sender};
 use super::cpus::Cpus;
-use super::figure::{Figure, Other, Unit};
 use super::frame;
 use super::lane::Lane;
 use super::namespace::Own;
@@ -21,6 +20,7 @@ use super::program::{Answer, Program, RunsCounted};
 use super::relaygate::{NEVER_EXCEEDED, Relaygate};
 use super::turns::in_turns;
 use super::xdp_filter;
+use crate::figure::{Figure, Other, Unit};
 
 /// Packets that are sent before the clock is looked at.
 const SENT_AT_ONCE: u32 = 16 * 1024;

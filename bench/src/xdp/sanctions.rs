@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use filter_common::table::Kind;
 
 use super::comparison;
-use super::figure::{Figure, Other, Unit};
 use super::plan::Plan;
 use super::relaygate::{NEVER_EXCEEDED, Relaygate};
 use super::turns::in_turns;
+use crate::figure::{Figure, Other, Unit};
 
 const MEBIBYTE: f64 = 1024.0 * 1024.0;
 

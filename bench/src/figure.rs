@@ -20,6 +20,10 @@ pub(super) enum Other {
     XdpFilter,
     /// A set of nftables in netdev ingress.
     Nftables,
+    /// The parser of smtp-proto.
+    SmtpProto,
+    /// A copy of the same octets.
+    Memcpy,
 }
 
 impl fmt::Display for Other {
@@ -30,6 +34,8 @@ impl fmt::Display for Other {
             Self::Nothing => "no work",
             Self::XdpFilter => "xdp-filter",
             Self::Nftables => "nftables",
+            Self::SmtpProto => "smtp-proto",
+            Self::Memcpy => "memcpy",
         })
     }
 }
@@ -50,6 +56,10 @@ pub(super) enum Unit {
     MillionsASecond,
     /// From the call that blocks to the first packet that is dropped.
     Microseconds,
+    /// Time of one thread, for each piece of work.
+    NanosecondsEach,
+    /// Octets that one thread gets through.
+    GigabytesASecond,
 }
 
 impl fmt::Display for Unit {
@@ -61,6 +71,8 @@ impl fmt::Display for Unit {
             Self::Mebibytes => "MiB",
             Self::MillionsASecond => "million/s",
             Self::Microseconds => "us",
+            Self::NanosecondsEach => "ns, each",
+            Self::GigabytesASecond => "GB/s",
         })
     }
 }
@@ -79,16 +91,24 @@ pub(super) enum Bound {
     Below(f64),
     /// Of the figure itself.
     Above(f64),
+    /// Of the figure itself; or of the ratio to the other, where that asks for less.
+    AtLeastOrRatio {
+        /// Of the figure.
+        least: f64,
+        /// Of the ratio.
+        ratio: f64,
+    },
 }
 
 impl fmt::Display for Bound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&match self {
-            Self::RatioAtMost(most) => format!("ratio <= {most}"),
+            Self::RatioAtMost(most) => format!("ratio <= {most:.3}").trim_end_matches('0').to_owned(),
             Self::RatioBelow(limit) => format!("ratio < {limit}"),
             Self::AtMost(most) => format!("<= {most}"),
             Self::Below(limit) => format!("< {limit}"),
             Self::Above(limit) => format!("> {limit}"),
+            Self::AtLeastOrRatio { least, ratio } => format!(">= {least} or ratio >= {ratio}"),
         })
     }
 }
@@ -172,6 +192,9 @@ impl Figure {
             Bound::AtMost(most) => self.relaygate.median <= most,
             Bound::Below(limit) => self.relaygate.median < limit,
             Bound::Above(limit) => self.relaygate.median > limit,
+            Bound::AtLeastOrRatio { least, ratio: of } => {
+                self.relaygate.median >= least || ratio.is_some_and(|ratio| ratio >= of)
+            }
         })
     }
 }
@@ -201,6 +224,9 @@ mod tests {
             (Bound::Below(2.0), false),
             (Bound::Above(2.0), false),
             (Bound::Above(1.9), true),
+            (Bound::AtLeastOrRatio { least: 2.0, ratio: 0.8 }, true),
+            (Bound::AtLeastOrRatio { least: 3.0, ratio: 0.5 }, true),
+            (Bound::AtLeastOrRatio { least: 3.0, ratio: 0.8 }, false),
         ];
         for (bound, holds) in rows {
             assert_eq!(figure(&[2.0], &[4.0], bound).holds(), Some(holds), "{bound}");

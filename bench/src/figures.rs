@@ -9,7 +9,7 @@ use filter_common::schema;
 use serde::Serialize;
 use smtp_load::measure::Spread;
 
-use super::figure::{Bound, Compared, Figure, Unit};
+use crate::figure::{Bound, Compared, Figure, Unit};
 
 /// All of it.
 #[derive(Debug, Serialize)]
@@ -80,10 +80,10 @@ impl Report {
         Ok(writeln!(out)?)
     }
 
-    /// Adds each figure to today's file of this machine under `directory`; returns its path.
-    pub(super) fn record(&self, directory: &Path) -> anyhow::Result<PathBuf> {
+    /// Adds each figure to today's file of this machine under `directory`, whose name ends in `suffix`; returns its path.
+    pub(super) fn record(&self, directory: &Path, suffix: &str) -> anyhow::Result<PathBuf> {
         let lines: Vec<String> = self.figures.iter().map(Line::as_csv).collect();
-        record::append(directory, "-xdp", HEADER, &lines)
+        record::append(directory, suffix, HEADER, &lines)
     }
 
     /// For people.
@@ -135,8 +135,8 @@ fn spread(spread: &Spread, digits: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::figure::Other;
     use super::*;
+    use crate::figure::Other;
 
     fn report() -> Report {
         let beside: (Other, &[f64]) = (Other::Nftables, &[4.0, 8.0]);
@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn every_line_of_the_record_fills_every_column() {
         let directory = tempfile::tempdir().unwrap();
-        let path = report().record(directory.path()).unwrap();
+        let path = report().record(directory.path(), "-x").unwrap();
         let text = std::fs::read_to_string(path).unwrap();
         let columns: Vec<_> = text.lines().map(|line| line.split(',').count()).collect();
         assert_eq!(columns, [17, 17, 17], "{text}");
