@@ -1,11 +1,11 @@
 //! Reads a frame as far as a verdict and an answer need it: Ethernet, up to two VLAN tags, IPv4, IPv6, TCP (RFC 9293).
 //! "Not ours" at once, bounded reads alone. Knows no map and nothing of aya: the program and the tests' model share it.
 
-mod usual;
+pub mod usual;
 
 use core::ops::ControlFlow::{self, Break, Continue};
 
-pub use usual::{Octets, Usual};
+pub use usual::Octets;
 
 use crate::{Address, Reason};
 
@@ -13,10 +13,10 @@ use crate::{Address, Reason};
 pub trait Frame {
     /// `N` bytes from `offset` on; nothing where the frame ends before.
     fn bytes<const N: usize>(&self, offset: usize) -> Option<[u8; N]>;
-    /// What stands where the usual packet has its fields; nothing where the frame is shorter than its headers.
+    /// Its first octets, as many as the headers of the usual packet are; nothing where it is shorter.
     #[inline(always)]
-    fn usual(&self) -> Option<Usual> {
-        Some(Usual::read(&self.bytes::<{ Usual::HEADERS }>(0)?))
+    fn headers(&self) -> Option<impl Octets> {
+        self.bytes::<{ usual::HEADERS }>(0)
     }
 }
 
@@ -117,8 +117,8 @@ enum Pieces {
 /// The TCP in a frame, if it is for what is protected.
 #[inline(always)]
 pub fn read(frame: &impl Frame, protected: &impl Protected) -> ControlFlow<Reason, Packet> {
-    match frame.usual() {
-        Some(usual) if usual.is_one() => usual.packet(protected),
+    match frame.headers() {
+        Some(headers) if usual::is_one(&headers) => usual::read(&headers, protected),
         _ => read_any(frame, protected),
     }
 }

@@ -2,7 +2,7 @@
 
 use aya_ebpf::helpers::bpf_ktime_get_coarse_ns;
 use filter_common::judge::Hosts;
-use filter_common::table::{Bucket, Found, Kind, Meter, SLOT_WORDS, SLOTS, State, Words, find};
+use filter_common::table::{Found, Kind, METER, Meter, SLOT_WORDS, SLOTS, State, Words, find};
 use filter_common::{Address, PeerKey, Timestamp};
 
 use crate::atomic::{self, Word};
@@ -79,8 +79,8 @@ pub fn now() -> Timestamp {
     Timestamp(since_boot_awake.wrapping_add(maps::boot_offset()))
 }
 
-/// A bucket's words, as userspace may be changing them.
-struct InMap(*mut Bucket);
+/// A bucket's words, or those of one of its slots, as userspace may be changing them.
+struct InMap(*mut u64);
 
 impl Words for InMap {
     #[inline(always)]
@@ -96,32 +96,33 @@ impl Words for InMap {
     }
 
     #[inline(always)]
-    fn slot(&self, mut first: usize) -> usize {
+    fn slot(&self, first: usize) -> Self {
         const { assert!(SLOT_WORDS == 4 && SLOTS == 2) };
+        let mut octets = first * size_of::<u64>();
         // The compiler knows this already and so would leave a mask out; Linux 6.1's verifier does not.
         // SAFETY: an instruction that changes this one number.
         unsafe {
-            core::arch::asm!("{0} &= 4", inout(reg) first, options(pure, nomem, nostack));
+            core::arch::asm!("{0} &= 32", inout(reg) octets, options(pure, nomem, nostack));
         }
-        first
+        // SAFETY: within the bucket.
+        Self(unsafe { self.0.byte_add(octets) })
     }
 }
 
 impl InMap {
     #[inline(always)]
     fn at(&self, index: usize) -> Word {
-        let words: *mut u64 = self.0.cast();
-        // SAFETY: a map's element, and of its eight words one.
-        unsafe { Word::new(words.add(index & 7)) }
+        // SAFETY: a map's element, and of its words one: whoever asks names it by a constant.
+        unsafe { Word::new(self.0.add(index)) }
     }
 }
 
 #[inline(always)]
 fn find_in(generation: u32, bucket: u32, key: [u64; 2], tag: u16) -> Option<(Entry, State)> {
-    let bucket = InMap(Generation::bucket(generation, &bucket)?.as_ptr());
-    let Found { meter, state } = find(&bucket, key, tag)?;
+    let bucket = InMap(Generation::bucket(generation, &bucket)?.cast().as_ptr());
+    let Found { slot, state } = find(&bucket, key, tag)?;
     let is_blocked = matches!(state.kind(), Some(Kind::Blocked));
-    Some((Entry { meter: bucket.at(meter), is_blocked }, state))
+    Some((Entry { meter: slot.at(METER), is_blocked }, state))
 }
 
 /// Takes one new connection from the limiter of the network that holds an address. A function of its own, so that its key

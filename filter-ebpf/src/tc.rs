@@ -4,7 +4,7 @@ use aya_ebpf::bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC};
 use aya_ebpf::helpers::{bpf_redirect, bpf_skb_change_tail};
 use aya_ebpf::programs::TcContext;
 use filter_common::Verdict;
-use filter_common::packet::{Frame, Usual};
+use filter_common::packet::{Frame, Octets};
 use filter_common::reply::{CHECKSUM, Headers};
 
 use crate::hook::{Hook, Measured, place, read};
@@ -85,10 +85,10 @@ impl Frame for TcFrame {
     }
 
     #[inline(always)]
-    fn usual(&self) -> Option<Usual> {
+    fn headers(&self) -> Option<impl Octets> {
         let headers = place(self.0.data(), self.0.data_end(), 0)?;
         // SAFETY: between the packet's two ends, as just compared.
-        Some(Usual::read(&unsafe { Measured::new(headers) }))
+        Some(unsafe { Measured::new(headers) })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use aya_ebpf::{bindings::xdp_action, helpers::bpf_xdp_adjust_tail, programs::XdpContext};
 use filter_common::Verdict;
-use filter_common::packet::{Frame, Usual};
+use filter_common::packet::{Frame, Octets};
 use filter_common::reply::Headers;
 
 use crate::hook::{Hook, Measured, place, read};
@@ -69,10 +69,10 @@ impl Frame for XdpFrame {
     }
 
     #[inline(always)]
-    fn usual(&self) -> Option<Usual> {
+    fn headers(&self) -> Option<impl Octets> {
         let headers = self.at(0)?;
         // SAFETY: between the frame's two ends, as just compared.
-        Some(Usual::read(&unsafe { Measured::new(headers) }))
+        Some(unsafe { Measured::new(headers) })
     }
 }
 

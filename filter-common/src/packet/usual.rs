@@ -26,75 +26,57 @@ const ITS_FRAGMENT: u32 = u32::from_be_bytes([0, 0, 0, PROTOCOL_TCP]).to_be();
 const FLAGS_MASK: u16 = u16::from_be_bytes([0, SYN | ACK]).to_be();
 const OPENS: u16 = u16::from_be_bytes([0, SYN]).to_be();
 
-/// What stands in a frame where that packet has its fields, in the octets' order.
-#[derive(Clone, Copy, Debug)]
-pub struct Usual {
-    shape: u32,
-    fragment: u32,
-    source: u32,
-    destination: u32,
-    port: u16,
-    flags: u16,
-}
+/// Octets of all its headers.
+pub const HEADERS: usize = ETHERNET + IPV4 + 20;
 
-/// Octets that were measured already.
+/// The octets of those, which are there: so each is read without a look at the frame's end.
 pub trait Octets {
-    /// Four of them; `at` is one of the places above.
-    fn four(&self, at: usize) -> [u8; 4];
+    /// Four of them, from one of the places above on.
+    fn four<const AT: usize>(&self) -> [u8; 4];
     /// Two of them.
-    fn two(&self, at: usize) -> [u8; 2];
+    fn two<const AT: usize>(&self) -> [u8; 2];
 }
 
-impl Octets for [u8; Usual::HEADERS] {
+impl Octets for [u8; HEADERS] {
     #[inline(always)]
-    fn four(&self, at: usize) -> [u8; 4] {
-        [self[at], self[at + 1], self[at + 2], self[at + 3]]
+    fn four<const AT: usize>(&self) -> [u8; 4] {
+        [self[AT], self[AT + 1], self[AT + 2], self[AT + 3]]
     }
 
     #[inline(always)]
-    fn two(&self, at: usize) -> [u8; 2] {
-        [self[at], self[at + 1]]
+    fn two<const AT: usize>(&self) -> [u8; 2] {
+        [self[AT], self[AT + 1]]
     }
 }
 
-impl Usual {
-    /// Octets of all its headers.
-    pub const HEADERS: usize = ETHERNET + IPV4 + 20;
+/// Whether these are such a packet's.
+#[inline(always)]
+pub(super) fn is_one(headers: &impl Octets) -> bool {
+    u32::from_ne_bytes(headers.four::<SHAPE>()) & SHAPE_MASK == ITS_SHAPE
+        && u32::from_ne_bytes(headers.four::<FRAGMENT>()) & FRAGMENT_MASK == ITS_FRAGMENT
+}
 
-    /// What stands there.
-    #[inline(always)]
-    pub fn read(headers: &impl Octets) -> Self {
-        Self {
-            shape: u32::from_ne_bytes(headers.four(SHAPE)),
-            fragment: u32::from_ne_bytes(headers.four(FRAGMENT)),
-            source: u32::from_be_bytes(headers.four(SOURCE)),
-            destination: u32::from_be_bytes(headers.four(DESTINATION)),
-            port: u16::from_be_bytes(headers.two(DESTINATION_PORT)),
-            flags: u16::from_ne_bytes(headers.two(FLAGS)),
-        }
+/// The packet with these headers, which are such a packet's, if it is for what is protected.
+#[inline(always)]
+pub(super) fn read(headers: &impl Octets, protected: &impl Protected) -> ControlFlow<Reason, Packet> {
+    if !protected.port(u16::from_be_bytes(headers.two::<DESTINATION_PORT>())) {
+        return Break(Reason::NotOurs);
     }
+    if protected.lists_addresses() && !protected.address(address(headers.four::<DESTINATION>())) {
+        return Break(Reason::NotOurs);
+    }
+    let flags = u16::from_ne_bytes(headers.two::<FLAGS>());
+    Continue(Packet {
+        source: address(headers.four::<SOURCE>()),
+        network: ETHERNET,
+        part: if flags & FLAGS_MASK == OPENS { Part::Opens } else { Part::Continues },
+        plain: Some(Version::V4),
+    })
+}
 
-    /// Whether it is such a packet.
-    #[inline(always)]
-    pub(super) fn is_one(&self) -> bool {
-        self.shape & SHAPE_MASK == ITS_SHAPE && self.fragment & FRAGMENT_MASK == ITS_FRAGMENT
-    }
-
-    /// The packet, if it is for what is protected.
-    #[inline(always)]
-    pub(super) fn packet(&self, protected: &impl Protected) -> ControlFlow<Reason, Packet> {
-        let is_ours = protected.port(self.port)
-            && (!protected.lists_addresses() || protected.address(Address::from_ipv4(self.destination)));
-        if !is_ours {
-            return Break(Reason::NotOurs);
-        }
-        Continue(Packet {
-            source: Address::from_ipv4(self.source),
-            network: ETHERNET,
-            part: if self.flags & FLAGS_MASK == OPENS { Part::Opens } else { Part::Continues },
-            plain: Some(Version::V4),
-        })
-    }
+#[inline(always)]
+fn address(octets: [u8; 4]) -> Address {
+    Address::from_ipv4(u32::from_be_bytes(octets))
 }
 
 #[cfg(test)]
@@ -139,9 +121,9 @@ mod tests {
 
     #[test]
     fn the_usual_packet_is_one() {
-        let usual = Slice(&FRAME).usual().unwrap();
-        assert!(usual.is_one());
-        let packet = usual.packet(&Ours { lists_addresses: true });
+        let headers = Slice(&FRAME).headers().unwrap();
+        assert!(is_one(&headers));
+        let packet = super::read(&headers, &Ours { lists_addresses: true });
         let source = Address::from_ipv4(u32::from_be_bytes([192, 0, 2, 7]));
         let plain = Some(Version::V4);
         assert_eq!(packet, Continue(Packet { source, network: 14, part: Part::Opens, plain }));

@@ -231,7 +231,7 @@ impl<M: Memory> Table<M> {
         self.buckets_of(place).into_iter().find_map(|bucket| {
             let bucket = Bucket { memory: &self.memory, first: bucket as usize * BUCKET_WORDS };
             let found = find(&bucket, peer.words(), place.tag)?;
-            Some((bucket.first + found.meter - METER, found.state))
+            Some((found.slot.first, found.state))
         })
     }
 }
@@ -248,6 +248,10 @@ impl<M: Memory> Words for Bucket<'_, M> {
     }
 
     fn fence(&self) {}
+
+    fn slot(&self, first: usize) -> Self {
+        Self { memory: self.memory, first: self.first + first }
+    }
 }
 
 const fn index(kind: Kind) -> usize {

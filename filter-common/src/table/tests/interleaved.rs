@@ -64,6 +64,9 @@ impl Words for Bucket<'_> {
             fence(Ordering::Acquire);
         }
     }
+    fn slot(&self, first: usize) -> Self {
+        Self { words: self.words, first: self.first + first, has_fences: self.has_fences }
+    }
 }
 
 fn buckets(place: Place) -> [u32; 2] {
