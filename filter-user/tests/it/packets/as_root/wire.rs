@@ -157,23 +157,30 @@ fn a_block_ends_by_itself_and_a_limit_lets_some_through() {
     });
 }
 
-fn answering(hook: Hook, action: BlockAction) -> (Peer, Kernel) {
+/// An edge that answers blocked hosts, and what else has to be kept meanwhile.
+fn answering(hook: Hook, action: BlockAction) -> (Peer, Kernel, Option<Kernel>) {
     let peer = Peer::connected();
+    // What XDP sends back in its driver, a veth takes only where the other end has an XDP program too: here one that has
+    // nobody to block.
+    let taking = matches!(hook, Hook::XdpNative).then(|| {
+        let taking = peer.run(|| load(|settings| settings.interfaces = vec!["p0".to_owned()]).unwrap());
+        assert_eq!(taking.attached()[0].mode, Mode::Native);
+        taking
+    });
     let kernel = load(|settings| {
         settings.interfaces = vec!["e0".to_owned()];
         settings.hook = hook;
         settings.block_action = action;
     });
-    (peer, kernel.unwrap())
+    (peer, kernel.unwrap(), taking)
 }
 
 /// A reset has to come back through real sockets: with the right checksum, also where tc holds a packet that has none yet.
 #[test]
 fn a_blocked_host_is_reset_over_a_real_link() {
-    // Not in the driver: a veth takes back what XDP sends there only where its other end has an XDP program too.
-    for hook in [Hook::XdpGeneric, Hook::Tc] {
+    for hook in [Hook::XdpNative, Hook::XdpGeneric, Hook::Tc] {
         in_a_namespace(move || {
-            let (peer, kernel) = answering(hook, BlockAction::Reset);
+            let (peer, kernel, _taking) = answering(hook, BlockAction::Reset);
             let _smtp = TcpListener::bind("[::]:25").unwrap();
             let at = now();
             for host in ["192.0.2.7", "2001:db8::7"] {
@@ -190,9 +197,9 @@ fn a_blocked_host_is_reset_over_a_real_link() {
 /// Whoever is caught in the tarpit believes that it is connected, and nobody has heard of it.
 #[test]
 fn the_tarpit_connects_to_nobody() {
-    for hook in [Hook::XdpGeneric, Hook::Tc] {
+    for hook in [Hook::XdpNative, Hook::XdpGeneric, Hook::Tc] {
         in_a_namespace(move || {
-            let (peer, kernel) = answering(hook, BlockAction::Tarpit);
+            let (peer, kernel, _taking) = answering(hook, BlockAction::Tarpit);
             let smtp = TcpListener::bind("[::]:25").unwrap();
             smtp.set_nonblocking(true).unwrap();
             let at = now();
