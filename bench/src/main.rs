@@ -13,11 +13,13 @@ use std::io::{self, Write as _};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
 use bench::compare as comparison;
 use bench::handshakes::{Contest, KeyKind, Round, Setting, Version};
+use bench::interrupt;
 use bench::peers::{ConstantReplies, Relaygate};
 use bench::ratio::{Comparison, Dialogue, Load, compare};
 use bench::record;
@@ -148,7 +150,7 @@ fn main() -> ExitCode {
         Bench::Sink(options) => sink::run(&options),
         Bench::Ratio(options) => ratio(&options),
         Bench::Handshakes(options) => handshakes(&options),
-        Bench::Compare(options) => comparison::run(&options),
+        Bench::Compare(options) => interruptible(|stop| comparison::run(&options, stop)),
         Bench::Xdp(options) => xdp::run(&options),
         Bench::Simulate(options) => simulate::run(&options),
         Bench::Micro(options) => micro::run(&options),
@@ -157,6 +159,13 @@ fn main() -> ExitCode {
         eprintln!("bench: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+/// Runs what comes to its end when Ctrl-C asks it to, and says that it was asked.
+fn interruptible(command: impl FnOnce(&AtomicBool) -> anyhow::Result<ExitCode>) -> anyhow::Result<ExitCode> {
+    let stop = interrupt::watch()?;
+    let code = command(stop)?;
+    Ok(if stop.load(Ordering::Relaxed) { ExitCode::from(interrupt::INTERRUPTED) } else { code })
 }
 
 fn clients(options: &ClientsOptions) -> anyhow::Result<ExitCode> {

@@ -70,10 +70,10 @@ mod as_root {
     }
 
     #[test]
-    fn haproxy_and_postfix_have_every_figure_and_leave_nothing_behind() {
-        let output = compare(&["--only", "haproxy", "--only", "postfix"]);
+    fn those_of_debian_have_every_figure_and_leave_nothing_behind() {
+        let output = compare(&["--only", "haproxy", "--only", "postfix", "--only", "postscreen"]);
         let columns = columns(&output);
-        assert_eq!(columns.len(), 3, "{columns:#?}");
+        assert_eq!(columns.len(), 4, "{columns:#?}");
         columns[1..].iter().for_each(has_every_figure);
         let processes = Command::new("ps").args(["-eo", "args"]).output().unwrap();
         assert!(!text(&processes.stdout).contains("relaygate-peer-"), "{}", text(&processes.stdout));

@@ -12,8 +12,7 @@ use super::tally::{drive, hold};
 use crate::peers::{Pace, Running};
 use crate::ratio::Dialogue;
 
-/// Sessions at once: of refused ones, of those with mail, of those within a message.
-const AT_ONCE: usize = 100;
+/// Sessions at once, at most: of those with mail, of those within a message.
 const SENDERS: usize = 10;
 const BUSY: usize = 100;
 /// Sessions that insist on DATA, and KiB of what they would send.
@@ -25,7 +24,7 @@ const STAYS: Duration = Duration::from_secs(80);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Measurement {
     Refused(Dialogue),
-    Harvest,
+    Harvest(Dialogue),
     Honest(u32),
     Idle,
     Busy,
@@ -36,7 +35,7 @@ impl Measurement {
     pub(super) const ALL: [Self; 8] = [
         Self::Refused(Dialogue::Plain),
         Self::Refused(Dialogue::Pipelined),
-        Self::Harvest,
+        Self::Harvest(Dialogue::Pipelined),
         Self::Idle,
         Self::Busy,
         Self::Honest(1),
@@ -47,6 +46,15 @@ impl Measurement {
     /// Whether it needs somebody who takes mail.
     pub(super) fn needs_mail(self) -> bool {
         matches!(self, Self::Honest(_) | Self::Busy)
+    }
+
+    /// The same for who takes one command at a time; none, where that would be another measurement.
+    pub(super) fn one_at_a_time(self) -> Option<Self> {
+        match self {
+            Self::Refused(Dialogue::Pipelined) => None,
+            Self::Harvest(_) => Some(Self::Harvest(Dialogue::Plain)),
+            other => Some(other),
+        }
     }
 
     /// Whether it counts memory, which the sessions before it would have taken already.
@@ -64,7 +72,7 @@ impl Measurement {
         match self {
             Self::Refused(Dialogue::Plain) => "refused sessions",
             Self::Refused(Dialogue::Pipelined) => "refused sessions, pipelined",
-            Self::Harvest => "a thousand recipients",
+            Self::Harvest(_) => "a thousand recipients",
             Self::Honest(1) => "small honest messages",
             Self::Honest(_) => "large honest messages",
             Self::Idle => "idle sessions",
@@ -82,17 +90,18 @@ impl Measurement {
         stop: &AtomicBool,
     ) -> anyhow::Result<Vec<(Figure, f64)>> {
         match self {
-            Self::Refused(dialogue) => refused(peer, dialogue, pace.sessions, stop),
-            Self::Harvest => {
+            Self::Refused(dialogue) => refused(peer, dialogue, pace, stop),
+            Self::Harvest(dialogue) => {
                 let before = peer.tree.cpu()?;
-                drive(peer.address, dialogues::harvest(), pace.harvests, 1, Some(1), stop)?;
+                drive(peer.address, dialogues::harvest(dialogue), pace.harvests, 1, Some(1), stop)?;
                 let spent = peer.tree.cpu()?.since(&before);
                 Ok(vec![(Figure::ManyRecipients, spent.micros_per(pace.harvests * u64::from(RECIPIENTS)))])
             }
             Self::Honest(kib) => {
                 let expected = sink.messages() + pace.messages;
+                let senders = SENDERS.min(pace.at_once);
                 let before = peer.tree.cpu()?;
-                drive(peer.address, dialogues::honest(kib), pace.messages, SENDERS, Some(1), stop)?;
+                drive(peer.address, dialogues::honest(kib), pace.messages, senders, Some(1), stop)?;
                 sink.wait_for(expected)?;
                 let spent = peer.tree.cpu()?.since(&before);
                 Ok(vec![(Figure::Honest(kib), spent.micros_per(pace.messages))])
@@ -100,13 +109,15 @@ impl Measurement {
             Self::Idle => {
                 let (script, count) = (dialogues::idle(STAYS), pace.idle);
                 let before = peer.tree.memory()?;
-                let held = hold(peer.address, script, count, ANSWERS_IDLE, stop, || peer.tree.memory())?;
+                let held = hold(peer.address, script, (count, pace.at_once), ANSWERS_IDLE, stop, || {
+                    peer.tree.memory()
+                })?;
                 Ok(vec![(Figure::IdleMemory, kib_each(before, held, count))])
             }
             Self::Busy => {
                 let (script, count) = (dialogues::busy(STAYS), BUSY.min(pace.idle));
                 let before = peer.tree.memory()?;
-                let held = hold(peer.address, script, count, ANSWERS_BUSY, stop, || {
+                let held = hold(peer.address, script, (count, pace.at_once), ANSWERS_BUSY, stop, || {
                     // What each has said of its message is on its way.
                     std::thread::sleep(Duration::from_millis(200));
                     peer.tree.memory()
@@ -115,7 +126,8 @@ impl Measurement {
             }
             Self::Insistent => {
                 let (sessions, kib) = INSISTENT;
-                let tally = drive(peer.address, dialogues::insistent(kib), sessions, SENDERS, None, stop)?;
+                let senders = SENDERS.min(pace.at_once);
+                let tally = drive(peer.address, dialogues::insistent(kib), sessions, senders, None, stop)?;
                 let octets = f64::from(kib) * 1024.0 * tally.granted as f64 / sessions as f64;
                 Ok(vec![(Figure::BodyTaken, octets)])
             }
@@ -126,12 +138,13 @@ impl Measurement {
 fn refused(
     peer: &Running,
     dialogue: Dialogue,
-    sessions: u64,
+    pace: Pace,
     stop: &AtomicBool,
 ) -> anyhow::Result<Vec<(Figure, f64)>> {
-    let before = peer.tree.cpu()?;
-    let tally = drive(peer.address, dialogues::relay_attempt(dialogue), sessions, AT_ONCE, Some(1), stop)
-        .context("refused sessions")?;
+    let (sessions, before) = (pace.sessions, peer.tree.cpu()?);
+    let tally =
+        drive(peer.address, dialogues::relay_attempt(dialogue), sessions, pace.at_once, Some(1), stop)
+            .context("refused sessions")?;
     let spent = peer.tree.cpu()?.since(&before);
     // The parts are told in ticks, or so that they make up the whole: their proportion is what they are good for.
     let parts = (spent.user + spent.system).as_secs_f64().max(f64::MIN_POSITIVE);

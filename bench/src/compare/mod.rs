@@ -27,8 +27,7 @@ use measurement::Measurement;
 use report::Report;
 use sink::SinkThread;
 
-use crate::interrupt;
-use crate::peers::{ConstantReplies, HaProxy, Pace, Peer, Postfix, Relaygate};
+use crate::peers::{self, Pace, Peer, Relaygate};
 
 /// What is asked for.
 #[derive(Debug, Args)]
@@ -62,10 +61,9 @@ pub struct Options {
     record: Option<PathBuf>,
 }
 
-/// Measures and prints. An interrupted run prints what it has, and fails.
-pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
-    let stop = interrupt::watch()?;
-    let peers = peers(options)?;
+/// Measures and prints. Where `stop` is set meanwhile, the peers end, and what there is is printed.
+pub fn run(options: &Options, stop: &AtomicBool) -> anyhow::Result<ExitCode> {
+    let peers = asked_for(options)?;
     allow_descriptors()?;
     let report = compare(peers, options, stop)?;
     let mut out = io::stdout().lock();
@@ -78,12 +76,11 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
         let path = report.record(directory)?;
         writeln!(io::stderr(), "recorded in {}", path.display())?;
     }
-    ensure!(!stop.load(Ordering::Relaxed), "interrupted: what is printed is what there was until then");
     Ok(ExitCode::SUCCESS)
 }
 
 /// Who takes part; the responder is the first.
-fn peers(options: &Options) -> anyhow::Result<Vec<Box<dyn Peer>>> {
+fn asked_for(options: &Options) -> anyhow::Result<Vec<Box<dyn Peer>>> {
     let mut relaygate = Relaygate { binary: PathBuf::new() };
     let asked: Vec<String> = options.only.iter().map(|name| name.to_lowercase()).collect();
     let is = |peer: &dyn Peer, name: &str| peer.name().to_lowercase().contains(name);
@@ -91,8 +88,7 @@ fn peers(options: &Options) -> anyhow::Result<Vec<Box<dyn Peer>>> {
     if is_asked(&relaygate) {
         relaygate.binary = binary(options.relaygate.as_deref())?;
     }
-    let mut all: Vec<Box<dyn Peer>> =
-        vec![Box::new(ConstantReplies), Box::new(relaygate), Box::new(HaProxy), Box::new(Postfix)];
+    let mut all = peers::all(relaygate);
     if let Some(unknown) = asked.iter().find(|name| !all.iter().any(|peer| is(&**peer, name))) {
         let names: Vec<_> = all.iter().map(|peer| peer.name()).collect();
         bail!("--only {unknown}: there is no such peer; there are {}", names.join(", "));
@@ -169,7 +165,7 @@ fn compare(peers: Vec<Box<dyn Peer>>, options: &Options, stop: &AtomicBool) -> a
         }
     }
     bar.finish_and_clear();
-    Ok(Report::of(&contestants))
+    Ok(Report::of(&contestants, stop.load(Ordering::Relaxed)))
 }
 
 /// How a turn is taken.
@@ -183,6 +179,12 @@ struct Turns<'t> {
 impl Turns<'_> {
     /// What fails is noted, and not tried again.
     fn take(&self, measurement: Measurement, round: u32, contestant: &mut Contestant) {
+        let possible =
+            if contestant.peer.pipelines() { Some(measurement) } else { measurement.one_at_a_time() };
+        let Some(measurement) = possible else {
+            contestant.faults.insert(measurement.name(), "it does not take commands in one write".to_owned());
+            return;
+        };
         let is_asked = contestant.running.is_some()
             && !contestant.faults.contains_key(measurement.name())
             && (contestant.peer.takes_mail() || !measurement.needs_mail())
@@ -209,7 +211,7 @@ impl Turns<'_> {
         let once = |instance: &contestant::Instance, pace| {
             measurement.of(&instance.server, pace, self.sink, self.stop)
         };
-        let warm_up = Pace { sessions: 50, messages: 5, harvests: 1, idle: 5 };
+        let warm_up = Pace { sessions: 50, messages: 5, harvests: 1, idle: 5, ..pace };
         if measurement.counts_memory() {
             // What earlier sessions have left free in a process would make the next look small.
             let fresh = contestant.start(self.sink, self.servers)?;
@@ -231,6 +233,7 @@ impl Turns<'_> {
                 messages: full.messages / 10,
                 harvests: 1,
                 idle: full.idle.min(200),
+                ..full
             }
         } else {
             full

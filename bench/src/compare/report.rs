@@ -16,6 +16,7 @@ use crate::record;
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     machine: String,
+    interrupted: bool,
     peers: Vec<Column>,
 }
 
@@ -42,7 +43,7 @@ struct Line {
 
 impl Report {
     /// Of all; ratios are to the first.
-    pub(super) fn of(contestants: &[Contestant]) -> Self {
+    pub(super) fn of(contestants: &[Contestant], interrupted: bool) -> Self {
         let limit = contestants.first();
         let column = |contestant: &Contestant| Column {
             name: contestant.peer.name(),
@@ -60,7 +61,7 @@ impl Report {
                 .collect(),
             faults: contestant.faults.iter().map(|(what, why)| format!("{what}: {why}")).collect(),
         };
-        Self { machine: record::machine_name(), peers: contestants.iter().map(column).collect() }
+        Self { machine: record::machine_name(), interrupted, peers: contestants.iter().map(column).collect() }
     }
 
     /// A line for each figure, a column for each peer; below it, what is missing and why.
@@ -89,6 +90,9 @@ impl Report {
         }
         writeln!(out, "{table}")?;
         writeln!(out, "\nMedian of the rounds (smallest to largest), and x times the {}.", self.limit())?;
+        if self.interrupted {
+            writeln!(out, "interrupted: this is what there was until then")?;
+        }
         for peer in &self.peers {
             if let Some(why) = &peer.missing {
                 writeln!(out, "- {} took no part: {}", peer.name, in_one_line(why))?;

@@ -1,7 +1,7 @@
 //! Sessions of one script, driven and counted: how long each took, and the first that did not go as it should, which
 //! makes a measurement an error and not a better number.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -25,18 +25,33 @@ pub(super) struct Tally {
     pub(super) granted: u64,
 }
 
-/// Drives `sessions` of `script`, so many at once. Each is to have `granted` answers that are a yes, where that is given.
+/// A script, and where those come from who go by it.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub(super) script: Script,
+    pub(super) source: Option<IpAddr>,
+}
+
+/// Drives `sessions` of a part, so many at once. Each is to have `granted` answers that are a yes, and to end in order;
+/// where that is not given, it is to hear what it came for, and may then end as it will.
 pub(super) fn drive(
     target: SocketAddr,
-    script: Script,
+    part: Part,
     sessions: u64,
     at_once: usize,
     granted: Option<u32>,
     stop: &AtomicBool,
 ) -> anyhow::Result<Tally> {
     let latencies = Histogram::new_with_bounds(1_000, 200_000_000_000, 3).context("no histogram")?;
-    let mut census =
-        Census { script: Arc::new(script), left: sessions, granted, latencies, yes: 0, wrong: None };
+    let mut census = Census {
+        script: Arc::new(part.script),
+        source: part.source,
+        left: sessions,
+        granted,
+        latencies,
+        yes: 0,
+        wrong: None,
+    };
     let crowd = Crowd { target, at_once, patience: PATIENCE, at_most: AT_MOST, stop: Some(stop) };
     let elapsed = crowd.run(&mut census)?;
     if let Some(wrong) = census.wrong {
@@ -47,6 +62,7 @@ pub(super) fn drive(
 
 struct Census {
     script: Arc<Script>,
+    source: Option<IpAddr>,
     left: u64,
     granted: Option<u32>,
     latencies: Histogram<u64>,
@@ -61,13 +77,14 @@ impl Director for Census {
             return Next::Nobody;
         }
         self.left -= 1;
-        Next::Begin(Arrival { script: self.script.clone(), source: None, due: now, tag: 0 })
+        Next::Begin(Arrival { script: self.script.clone(), source: self.source, due: now, tag: 0 })
     }
 
     fn ended(&mut self, ended: Ended) {
         let is_as_wanted = self.granted.is_none_or(|granted| granted == ended.granted);
+        let is_in_order = ended.end == End::Completed || self.granted.is_none();
         match ended.answered {
-            Some(took) if ended.end == End::Completed && is_as_wanted => {
+            Some(took) if is_in_order && is_as_wanted => {
                 self.yes += u64::from(ended.granted);
                 self.latencies.saturating_record(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
             }
@@ -80,18 +97,26 @@ impl Director for Census {
     }
 }
 
-/// Holds `sessions` of a script that stays, until `held` is done, which is called when all have heard `answers` each.
+/// Holds `sessions` of a part that stays, until `held` is done, which is called when all have heard `answers` each.
+/// So many come together: a server takes them one after the other, and its queue is bounded.
 pub(super) fn hold<T>(
     target: SocketAddr,
-    script: Script,
-    sessions: usize,
+    part: Part,
+    (sessions, together): (usize, usize),
     answers: u64,
     stop: &AtomicBool,
     held: impl FnOnce() -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
     let (heard, over) = (AtomicU64::new(0), AtomicBool::new(false));
     let wanted = answers * sessions as u64;
-    let mut guests = Guests { script: Arc::new(script), left: sessions, heard: &heard, lost: None };
+    let mut guests = Guests {
+        script: Arc::new(part.script),
+        source: part.source,
+        left: sessions,
+        together,
+        heard: &heard,
+        lost: None,
+    };
     std::thread::scope(|scope| {
         let (guests, leave) = (&mut guests, &over);
         let driver = scope.spawn(move || {
@@ -123,13 +148,12 @@ pub(super) fn hold<T>(
 
 struct Guests<'g> {
     script: Arc<Script>,
+    source: Option<IpAddr>,
     left: usize,
+    together: usize,
     heard: &'g AtomicU64,
     lost: Option<String>,
 }
-
-/// Guests that come at once, at most: a server takes them one after the other, and its queue is bounded.
-const TOGETHER: usize = 500;
 
 impl Director for Guests<'_> {
     fn next(&mut self, now: Instant) -> Next {
@@ -140,10 +164,10 @@ impl Director for Guests<'_> {
         self.left -= 1;
         // A pause after each of the groups lets the server's queue of connections drain.
         let due = now;
-        if self.left.is_multiple_of(TOGETHER) {
+        if self.left.is_multiple_of(self.together) {
             std::thread::sleep(Duration::from_millis(20));
         }
-        Next::Begin(Arrival { script: self.script.clone(), source: None, due, tag: 0 })
+        Next::Begin(Arrival { script: self.script.clone(), source: self.source, due, tag: 0 })
     }
 
     fn heard(&mut self, _tag: usize, _code: u16) {

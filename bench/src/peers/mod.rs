@@ -1,22 +1,33 @@
 //! What people run today, relaygate, and the least that a server can do: how each is had, set up and started. Measures
 //! nothing and sends nothing.
 
+mod accounts;
 mod enclosure;
+mod exim;
 mod haproxy;
+mod haraka;
+mod nginx;
+mod opensmtpd;
 mod packages;
 mod postfix;
+mod postscreen;
 mod process_tree;
 mod relaygate;
 mod responder;
 mod running;
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+pub use exim::Exim;
 pub use haproxy::HaProxy;
+pub use haraka::Haraka;
+pub use nginx::NginxMail;
+pub use opensmtpd::OpenSmtpd;
 pub use postfix::Postfix;
+pub use postscreen::Postscreen;
 pub use process_tree::ProcessTree;
 pub use relaygate::Relaygate;
 pub use responder::ConstantReplies;
@@ -26,10 +37,14 @@ pub use running::Running;
 pub const LOCAL_DOMAIN: &str = "example.test";
 /// A recipient that every peer refuses.
 pub const OUTSIDE: &str = "someone@elsewhere.example";
+/// Where honest clients come from; the others come from 127.0.0.1.
+pub const HONEST: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 
 /// How much a peer is asked to do at once, so that a slow one does not take the time of all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
+    /// Sessions at once.
+    pub at_once: usize,
     /// Refused sessions in a round.
     pub sessions: u64,
     /// Honest messages in a round.
@@ -42,9 +57,9 @@ pub struct Pace {
 
 impl Pace {
     /// Of a server that has an event loop.
-    pub const QUICK: Self = Self { sessions: 3_000, messages: 400, harvests: 20, idle: 20_000 };
+    pub const QUICK: Self = Self { at_once: 100, sessions: 3_000, messages: 400, harvests: 20, idle: 20_000 };
     /// Of a server that has a process for each session.
-    pub const SLOW: Self = Self { sessions: 400, messages: 100, harvests: 3, idle: 60 };
+    pub const SLOW: Self = Self { at_once: 100, sessions: 400, messages: 100, harvests: 3, idle: 60 };
 }
 
 /// One server.
@@ -55,6 +70,11 @@ pub trait Peer {
     /// How much it is asked to do.
     fn pace(&self) -> Pace {
         Pace::QUICK
+    }
+
+    /// Whether it takes several commands in one write.
+    fn pipelines(&self) -> bool {
+        true
     }
 
     /// Whether it takes mail for [`LOCAL_DOMAIN`].
@@ -80,6 +100,8 @@ pub trait Peer {
 pub struct Installed {
     /// A tree that is laid over the machine's for this peer alone; none, where the machine has all it needs.
     pub layer: Option<PathBuf>,
+    /// The folder that a program was installed into that is no package of the machine's.
+    pub folder: Option<PathBuf>,
 }
 
 /// Where a peer is set up.
@@ -102,6 +124,36 @@ impl Site {
         std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
         Ok(path)
     }
+
+    /// The folder whose files lie over those of the machine's `/FOLDER`, for this peer alone.
+    fn over(&self, folder: &str) -> anyhow::Result<PathBuf> {
+        let path = self.folder.join("over").join(folder);
+        std::fs::create_dir_all(&path).with_context(|| format!("cannot make {}", path.display()))?;
+        Ok(path)
+    }
+
+    /// One for a test, where nothing is served.
+    #[cfg(test)]
+    fn at(folder: &Path) -> Self {
+        let nobody = SocketAddr::from(([127, 0, 0, 1], 1));
+        Self { folder: folder.to_owned(), sink: nobody, cpu: None, descriptors: 1_000 }
+    }
+}
+
+/// All of them, the limit first.
+#[must_use]
+pub fn all(relaygate: Relaygate) -> Vec<Box<dyn Peer>> {
+    vec![
+        Box::new(ConstantReplies),
+        Box::new(relaygate),
+        Box::new(HaProxy),
+        Box::new(NginxMail),
+        Box::new(Postscreen),
+        Box::new(Haraka),
+        Box::new(OpenSmtpd),
+        Box::new(Exim),
+        Box::new(Postfix),
+    ]
 }
 
 /// An address of this machine's loopback at which nobody listens now.

@@ -19,7 +19,7 @@ mkdir -p "$layer.debs" "$layer"
 cd "$layer.debs"
 apt-get -q download "$@"
 for name in bin sbin lib lib64; do
-    [ ! -L "/$name" ] || { mkdir -p "$layer/usr/$name"; ln -s "usr/$name" "$layer/$name"; }
+    [ ! -L "/$name" ] || { mkdir -p "$layer/usr/$name"; ln -sfn "usr/$name" "$layer/$name"; }
 done
 for package in *.deb; do
     dpkg-deb --fsys-tarfile "$package" | tar -x --keep-directory-symlink -C "$layer"
@@ -38,7 +38,7 @@ pub(super) fn install(packages: &[&str], cache: &Path) -> anyhow::Result<Install
     let whole = cache.join(format!("{}.whole", packages.join("+")));
     let list = missing.join("\n");
     if fs::read_to_string(&whole).is_ok_and(|unpacked| unpacked == list) {
-        return Ok(Installed { layer: Some(layer) });
+        return Ok(Installed { layer: Some(layer), folder: None });
     }
     // What an interrupted run has left is not to be trusted.
     for folder in [layer.clone(), cache.join(format!("{}.debs", packages.join("+")))] {
@@ -50,7 +50,7 @@ pub(super) fn install(packages: &[&str], cache: &Path) -> anyhow::Result<Install
     unpack.args(["-c", UNPACK, "sh"]).arg(&layer).args(&missing);
     said(&mut unpack).context("cannot download and unpack")?;
     fs::write(&whole, list).with_context(|| format!("cannot write {}", whole.display()))?;
-    Ok(Installed { layer: Some(layer) })
+    Ok(Installed { layer: Some(layer), folder: None })
 }
 
 /// What apt would install for `packages`, and removes nothing for it.

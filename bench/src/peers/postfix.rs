@@ -7,8 +7,8 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::Context;
-use nix::unistd::User;
 
+use super::accounts::Account;
 use super::{Installed, LOCAL_DOMAIN, Pace, Peer, Running, Site, free_address, packages};
 
 /// Postfix of Debian.
@@ -47,17 +47,13 @@ pub(super) fn start(
     settings: &str,
 ) -> anyhow::Result<Running> {
     let folder = site.folder.display();
-    for name in ["queue", "data", "log"] {
+    for name in ["queue", "log"] {
         fs::create_dir(site.folder.join(name)).with_context(|| format!("cannot make {folder}/{name}"))?;
     }
-    if let Some(owner) = User::from_name("postfix").context("cannot look for the user postfix")? {
-        std::os::unix::fs::chown(
-            site.folder.join("data"),
-            Some(owner.uid.as_raw()),
-            Some(owner.gid.as_raw()),
-        )
-        .with_context(|| format!("cannot give {folder}/data to postfix"))?;
+    if installed.layer.is_some() {
+        Account::of("postdrop", site)?;
     }
+    Account::of("postfix", site)?.folder(site, "data")?;
     let (ip, sink) = (address.ip(), format!("[{}]:{}", site.sink.ip(), site.sink.port()));
     let main = format!(
         "compatibility_level = 3.6\n\

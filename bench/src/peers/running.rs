@@ -34,10 +34,11 @@ impl Running {
         // From here on the group is removed whatever happens.
         let group = path.clone().map(ProcessTree::Group);
         let layer = installed.layer.as_deref();
-        if layer.is_some() {
+        let enclosure = Enclosure { group: path.as_deref(), layer, site };
+        if enclosure.is_layered() {
             std::fs::create_dir(site.folder.join("room")).context("no room for its layer")?;
         }
-        let enclosed = Enclosure { group: path.as_deref(), layer, site: &site.folder }.around(command);
+        let enclosed = enclosure.around(command);
         let served = match address {
             Some(address) => Served::start_at(enclosed, site.cpu, address)?,
             None => Served::start(enclosed, site.cpu)?,
