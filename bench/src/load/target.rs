@@ -13,7 +13,7 @@ use super::scenario::Tls;
 use super::speech::Encryption;
 
 /// The address of `text`, which may name a host; refused, where it is neither this machine's loopback nor reached from
-/// namespaces of our own, and nobody has said that it is theirs.
+/// a namespace of our own, and nobody has said that it is theirs.
 pub(super) fn resolve(text: &str, is_mine: bool) -> anyhow::Result<SocketAddr> {
     let mut addresses = text
         .to_socket_addrs()
@@ -21,20 +21,37 @@ pub(super) fn resolve(text: &str, is_mine: bool) -> anyhow::Result<SocketAddr> {
     let target = addresses.next().with_context(|| format!("{text} has no address"))?;
     ensure!(target.port() != 0, "{text}: port 0 is none to connect to");
     ensure!(
-        is_mine || target.ip().is_loopback() || in_namespaces_of_our_own(),
+        is_mine || target.ip().is_loopback() || in_a_namespace_of_our_own(),
         "{target} is not this machine's loopback: a load on somebody else's server is an attack. If it is yours, say so \
          with --target-is-mine"
     );
     Ok(target)
 }
 
-/// Whether this process has another network namespace than the machine. Where that cannot be told, it counts as not.
-fn in_namespaces_of_our_own() -> bool {
-    let inode = |path: &str| fs::metadata(path).map(|meta| (meta.dev(), meta.ino())).ok();
-    match (inode("/proc/self/ns/net"), inode("/proc/1/ns/net")) {
-        (Some(ours), Some(the_machines)) => ours != the_machines,
-        _ => false,
+/// Whether this process has another network namespace than one that it descends from. What cannot be read counts as the
+/// same: pid 1's cannot in many containers.
+fn in_a_namespace_of_our_own() -> bool {
+    /// No process has more ancestors.
+    const GENERATIONS: usize = 1000;
+    let namespace = |process: &str| {
+        fs::metadata(format!("/proc/{process}/ns/net")).map(|meta| (meta.dev(), meta.ino())).ok()
+    };
+    let ours = namespace("self");
+    let mut process = "self".to_owned();
+    for _ in 0..GENERATIONS {
+        let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+        let Some(parent) = parent_of(&stat) else { return false };
+        parent.clone_into(&mut process);
+        if namespace(&process).is_some_and(|theirs| ours.is_some_and(|ours| ours != theirs)) {
+            return true;
+        }
     }
+    false
+}
+
+/// The fourth field of `/proc/PID/stat`; the second may hold anything, blanks and brackets too. None of who has no parent.
+fn parent_of(stat: &str) -> Option<&str> {
+    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(1).filter(|parent| *parent != "0")
 }
 
 /// One session that hears the banner and leaves: an error where `target` speaks no SMTP. A refusal is SMTP too.
@@ -86,5 +103,24 @@ impl Director for One {
 
     fn ended(&mut self, ended: Ended) {
         self.ended = Some(ended);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parent_is_found_behind_any_name() {
+        let rows = [
+            ("7 (a) S 5 7", Some("5")),
+            ("7 (a) b (c) S 1 7", Some("1")),
+            ("1 (init) S 0 1", None),
+            ("7 (a", None),
+            ("", None),
+        ];
+        for (stat, expected) in rows {
+            assert_eq!(parent_of(stat), expected, "{stat:?}");
+        }
     }
 }
