@@ -12,6 +12,8 @@ use anyhow::{Context, Result, bail, ensure};
 /// Debian's rustc, from the package rustc-web: it comes with `core` for the bpf target, so that neither nightly nor
 /// `build-std` is needed.
 const RUSTC: &str = "/usr/bin/rustc";
+/// Stands between cargo and the compiler, so that the folder does not get into the names of functions.
+const WRAPPER: &str = "filter-ebpf/rustc-with-stable-names";
 const LINKER: &str = "bpf-linker";
 const STRIP: &str = "llvm-strip-22";
 const TARGET: &str = "bpfel-unknown-none";
@@ -135,6 +137,7 @@ fn build(root: &Path, object: &Object, machine: &str) -> Result<Vec<u8>> {
     cargo
         .env("RUSTC", RUSTC)
         .env("RUSTC_BOOTSTRAP", "1")
+        .env("RUSTC_WRAPPER", root.join(WRAPPER))
         .env("CARGO_ENCODED_RUSTFLAGS", flags(root, machine)?);
     ensure!(
         Path::new(RUSTC).exists(),
