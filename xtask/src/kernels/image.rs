@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 
 use super::package::Kernel;
-use super::{Programs, TESTS, TOO_LONG};
+use super::{LEFT_OUT, Programs, TESTS};
 use crate::process;
 
 /// Before the exit code, at the end.
@@ -76,7 +76,7 @@ pub(super) fn make(to: &Path, kernel: &Kernel, programs: &Programs) -> Result<()
 }
 
 fn script() -> String {
-    let left_out: Vec<_> = TOO_LONG.iter().map(|name| format!(" --skip {name}")).collect();
+    let left_out: Vec<_> = LEFT_OUT.iter().map(|name| format!(" --skip {name}")).collect();
     INIT.replace("MODULES", &MODULES.join(" "))
         .replace("TESTS", &format!("{}{}", TESTS.join(" "), left_out.concat()))
         .replace("ENDING", END)
