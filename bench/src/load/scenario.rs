@@ -280,6 +280,17 @@ mod tests {
     }
 
     #[test]
+    fn every_scenario_in_the_page_is_right() {
+        let page = include_str!("../../../docs/bench.md");
+        let shown: Vec<_> = page.split("```toml scenario\n").skip(1).collect();
+        assert!(!shown.is_empty(), "the page shows no scenario");
+        for text in shown {
+            let text = text.split("```").next().unwrap();
+            Scenario::read(text).unwrap_or_else(|error| panic!("{error:#}\n{text}"));
+        }
+    }
+
+    #[test]
     fn what_is_wrong_is_told_with_line_and_key() {
         let rows: [(&str, &[&str]); 13] = [
             ("rate = 1", &["missing field `about`"]),
