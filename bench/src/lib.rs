@@ -7,6 +7,7 @@ pub mod compare;
 pub mod handshakes;
 pub mod interrupt;
 pub mod peers;
+pub mod quick;
 pub mod ratio;
 pub mod record;
 pub mod responder;

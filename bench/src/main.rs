@@ -21,6 +21,7 @@ use bench::compare as comparison;
 use bench::handshakes::{Contest, KeyKind, Round, Setting, Version};
 use bench::interrupt;
 use bench::peers::{ConstantReplies, Relaygate};
+use bench::quick;
 use bench::ratio::{Comparison, Dialogue, Load, compare};
 use bench::record;
 use bench::responder::Responder;
@@ -46,6 +47,8 @@ enum Bench {
     Handshakes(HandshakeOptions),
     /// Compare relaygate with what people run today, in one run on the same CPUs
     Compare(comparison::Options),
+    /// Measure the main ratios in less than a minute, and fail where one has become twice what it should be
+    Quick(quick::Options),
     /// Compare the kernel program with others that block, in namespaces of this process alone
     Xdp(xdp::Options),
     /// Drive the core through virtual time: what an attack comes to under given settings
@@ -151,6 +154,7 @@ fn main() -> ExitCode {
         Bench::Ratio(options) => ratio(&options),
         Bench::Handshakes(options) => handshakes(&options),
         Bench::Compare(options) => interruptible(|stop| comparison::run(&options, stop)),
+        Bench::Quick(options) => interruptible(|stop| quick::run(&options, stop)),
         Bench::Xdp(options) => xdp::run(&options),
         Bench::Simulate(options) => simulate::run(&options),
         Bench::Micro(options) => micro::run(&options),

@@ -15,27 +15,27 @@ use super::sink::SinkThread;
 use crate::peers::{Installed, Peer, Running, Site};
 
 /// A peer, its column.
-pub(super) struct Contestant {
-    pub(super) peer: Box<dyn Peer>,
+pub(crate) struct Contestant {
+    pub(crate) peer: Box<dyn Peer>,
     installed: Installed,
     /// One that runs all the time; memory is measured on others.
-    pub(super) running: Option<Instance>,
+    pub(crate) running: Option<Instance>,
     /// Why there is none.
-    pub(super) missing: Option<String>,
+    pub(crate) missing: Option<String>,
     /// What could not be measured, and why.
-    pub(super) faults: BTreeMap<&'static str, String>,
+    pub(crate) faults: BTreeMap<&'static str, String>,
     values: BTreeMap<Figure, BTreeMap<u32, f64>>,
 }
 
 /// A running peer with its folder, which is removed behind it.
-pub(super) struct Instance {
-    pub(super) server: Running,
+pub(crate) struct Instance {
+    pub(crate) server: Running,
     _folder: TempDir,
 }
 
 impl Contestant {
     /// Installs and starts it; where that fails, the column says why.
-    pub(super) fn new(peer: Box<dyn Peer>, cache: &Path, sink: &SinkThread, cpu: Option<usize>) -> Self {
+    pub(crate) fn new(peer: Box<dyn Peer>, cache: &Path, sink: &SinkThread, cpu: Option<usize>) -> Self {
         let mut contestant = Self {
             peer,
             installed: Installed::default(),
@@ -59,7 +59,7 @@ impl Contestant {
     }
 
     /// One more instance of it.
-    pub(super) fn start(&self, sink: &SinkThread, cpu: Option<usize>) -> anyhow::Result<Instance> {
+    pub(crate) fn start(&self, sink: &SinkThread, cpu: Option<usize>) -> anyhow::Result<Instance> {
         let folder =
             tempfile::Builder::new().prefix("relaygate-peer-").tempdir().context("no folder for it")?;
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755))?;
@@ -69,19 +69,19 @@ impl Contestant {
         Ok(Instance { server, _folder: folder })
     }
 
-    pub(super) fn add(&mut self, round: u32, figures: Vec<(Figure, f64)>) {
+    pub(crate) fn add(&mut self, round: u32, figures: Vec<(Figure, f64)>) {
         for (figure, value) in figures {
             self.values.entry(figure).or_default().insert(round, value);
         }
     }
 
     /// All rounds of a figure.
-    pub(super) fn spread(&self, figure: Figure) -> Option<Spread> {
+    pub(crate) fn spread(&self, figure: Figure) -> Option<Spread> {
         Spread::of(&self.values.get(&figure)?.values().copied().collect::<Vec<_>>())
     }
 
     /// What it is to another's, round by round.
-    pub(super) fn ratio(&self, figure: Figure, limit: &Self) -> Option<Spread> {
+    pub(crate) fn ratio(&self, figure: Figure, limit: &Self) -> Option<Spread> {
         let (ours, theirs) = (self.values.get(&figure)?, limit.values.get(&figure)?);
         let ratios = ours.iter().filter_map(|(round, ours)| {
             let theirs = theirs.get(round).filter(|theirs| **theirs > 0.0)?;
@@ -91,7 +91,7 @@ impl Contestant {
     }
 
     /// Its figures, in the order of the table.
-    pub(super) fn figures(&self) -> impl Iterator<Item = Figure> {
+    pub(crate) fn figures(&self) -> impl Iterator<Item = Figure> {
         self.values.keys().copied()
     }
 }

@@ -22,7 +22,7 @@ const STAYS: Duration = Duration::from_secs(80);
 
 /// What is measured in one go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Measurement {
+pub(crate) enum Measurement {
     Refused(Dialogue),
     Harvest(Dialogue),
     Honest(u32),

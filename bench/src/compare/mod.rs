@@ -1,33 +1,30 @@
 //! `bench compare`: what people run today, relaygate, and the least that a server can do, under the same sessions, in one
 //! run and in turns. Servers run on one CPU, clients and the sink on another; all of it on loopback.
 
-mod contestant;
+pub(crate) mod contest;
+pub(crate) mod contestant;
 mod dialogues;
 mod figure;
-mod measurement;
+pub(crate) mod measurement;
 mod report;
 mod sink;
 mod tally;
 
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::path::PathBuf;
+use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::bail;
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use smtp_load::served::Pinned;
 
 pub use figure::{Figure, OfSessions};
 
-use contestant::Contestant;
+use contest::Contest;
 use measurement::Measurement;
 use report::Report;
-use sink::SinkThread;
 
-use crate::peers::{self, Pace, Peer, Relaygate};
+use crate::peers::{self, Peer, Relaygate};
 
 /// What is asked for.
 #[derive(Debug, Args)]
@@ -64,8 +61,16 @@ pub struct Options {
 /// Measures and prints. Where `stop` is set meanwhile, the peers end, and what there is is printed.
 pub fn run(options: &Options, stop: &AtomicBool) -> anyhow::Result<ExitCode> {
     let peers = asked_for(options)?;
-    allow_descriptors()?;
-    let report = compare(peers, options, stop)?;
+    let contest = Contest {
+        measurements: &Measurement::ALL,
+        rounds: if options.quick { 1 } else { options.rounds },
+        quick: options.quick,
+        server_cpu: options.server_cpu,
+        cache: &options.cache,
+        stop,
+    };
+    let contestants = contest.hold(peers)?;
+    let report = Report::of(&contestants, stop.load(Ordering::Relaxed));
     let mut out = io::stdout().lock();
     if options.json {
         report.write_json(&mut out)?;
@@ -86,7 +91,7 @@ fn asked_for(options: &Options) -> anyhow::Result<Vec<Box<dyn Peer>>> {
     let is = |peer: &dyn Peer, name: &str| peer.name().to_lowercase().contains(name);
     let is_asked = |peer: &dyn Peer| asked.is_empty() || asked.iter().any(|name| is(peer, name));
     if is_asked(&relaygate) {
-        relaygate.binary = binary(options.relaygate.as_deref())?;
+        relaygate.binary = Relaygate::find(options.relaygate.as_deref())?.binary;
     }
     let mut all = peers::all(relaygate);
     if let Some(unknown) = asked.iter().find(|name| !all.iter().any(|peer| is(&**peer, name))) {
@@ -97,147 +102,4 @@ fn asked_for(options: &Options) -> anyhow::Result<Vec<Box<dyn Peer>>> {
     all.retain(|peer| is_asked(&**peer));
     all.insert(0, limit);
     Ok(all)
-}
-
-/// The binary of relaygate. One that is not there is its column's matter.
-fn binary(given: Option<&Path>) -> anyhow::Result<PathBuf> {
-    if let Some(path) = given {
-        return Ok(path.to_owned());
-    }
-    if let Some(cargo) = std::env::var_os("CARGO") {
-        let built = Command::new(cargo).args(["build", "--release", "-p", "filter-user"]).status();
-        let status = built.context("cannot start cargo to build relaygate")?;
-        ensure!(status.success(), "relaygate cannot be built ({status}); --relaygate names one that is");
-    }
-    let own = std::env::current_exe().context("cannot find the own binary")?;
-    Ok(own.with_file_name("relaygate"))
-}
-
-/// Twenty thousand sessions are as many descriptors, and twice that in a proxy and in this process.
-fn allow_descriptors() -> anyhow::Result<()> {
-    const WANTED: u64 = 100_000;
-    let limit = getrlimit(Resource::Nofile);
-    let hard = limit.maximum.unwrap_or(u64::MAX);
-    let raised = Rlimit { current: Some(WANTED), maximum: Some(hard.max(WANTED)) };
-    if hard >= WANTED || setrlimit(Resource::Nofile, raised).is_err() {
-        let most = Rlimit { current: Some(hard.min(WANTED)), maximum: limit.maximum };
-        setrlimit(Resource::Nofile, most).context("cannot have more descriptors")?;
-    }
-    Ok(())
-}
-
-/// Sessions that this process may hold, with as many of a sink behind them.
-fn sessions_allowed() -> usize {
-    let allowed = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    usize::try_from(allowed / 2).unwrap_or(usize::MAX).saturating_sub(200)
-}
-
-fn compare(peers: Vec<Box<dyn Peer>>, options: &Options, stop: &AtomicBool) -> anyhow::Result<Report> {
-    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-    let (servers, clients) = match (cpus, options.server_cpu) {
-        (1, _) => (None, None),
-        (_, 0) => (Some(0), Some(1)),
-        (_, cpu) => (Some(cpu), Some(cpu - 1)),
-    };
-    let rounds = if options.quick { 1 } else { options.rounds };
-    let bar = ProgressBar::new((Measurement::ALL.len() * peers.len()) as u64 * u64::from(rounds));
-    bar.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len}, {elapsed}: {msg}")?);
-    let _pinned = clients.map(Pinned::to).transpose()?;
-    let sink = SinkThread::start(clients)?;
-    let mut contestants = Vec::new();
-    for peer in peers {
-        bar.set_message(format!("starting {}", peer.name()));
-        contestants.push(Contestant::new(peer, &options.cache, &sink, servers));
-    }
-    let turns = Turns { quick: options.quick, sink: &sink, servers, stop };
-    for measurement in Measurement::ALL {
-        for round in 0..rounds {
-            // Another begins each time, so that nobody always has the cache that the same one has left.
-            for turn in 0..contestants.len() {
-                let whose = (turn + round as usize) % contestants.len();
-                if stop.load(Ordering::Relaxed) {
-                    break;
-                }
-                bar.set_message(format!("{}: {}", measurement.name(), contestants[whose].peer.name()));
-                turns.take(measurement, round, &mut contestants[whose]);
-                bar.inc(1);
-            }
-        }
-    }
-    bar.finish_and_clear();
-    Ok(Report::of(&contestants, stop.load(Ordering::Relaxed)))
-}
-
-/// How a turn is taken.
-struct Turns<'t> {
-    quick: bool,
-    sink: &'t SinkThread,
-    servers: Option<usize>,
-    stop: &'t AtomicBool,
-}
-
-impl Turns<'_> {
-    /// What fails is noted, and not tried again.
-    fn take(&self, measurement: Measurement, round: u32, contestant: &mut Contestant) {
-        let possible =
-            if contestant.peer.pipelines() { Some(measurement) } else { measurement.one_at_a_time() };
-        let Some(measurement) = possible else {
-            contestant.faults.insert(measurement.name(), "it does not take commands in one write".to_owned());
-            return;
-        };
-        let is_asked = contestant.running.is_some()
-            && !contestant.faults.contains_key(measurement.name())
-            && (contestant.peer.takes_mail() || !measurement.needs_mail())
-            && (round == 0 || !measurement.is_steady());
-        if !is_asked {
-            return;
-        }
-        match self.measured(measurement, round, contestant) {
-            Ok(figures) => contestant.add(round, figures),
-            Err(_) if self.stop.load(Ordering::Relaxed) => {}
-            Err(error) => {
-                contestant.faults.insert(measurement.name(), format!("{error:#}"));
-            }
-        }
-    }
-
-    fn measured(
-        &self,
-        measurement: Measurement,
-        round: u32,
-        contestant: &Contestant,
-    ) -> anyhow::Result<Vec<(Figure, f64)>> {
-        let pace = self.pace(contestant);
-        let once = |instance: &contestant::Instance, pace| {
-            measurement.of(&instance.server, pace, self.sink, self.stop)
-        };
-        let warm_up = Pace { sessions: 50, messages: 5, harvests: 1, idle: 5, ..pace };
-        if measurement.counts_memory() {
-            // What earlier sessions have left free in a process would make the next look small.
-            let fresh = contestant.start(self.sink, self.servers)?;
-            once(&fresh, warm_up)?;
-            return once(&fresh, pace);
-        }
-        let instance = contestant.running.as_ref().context("it does not run")?;
-        if round == 0 {
-            once(instance, warm_up)?;
-        }
-        once(instance, pace)
-    }
-
-    fn pace(&self, contestant: &Contestant) -> Pace {
-        let full = contestant.peer.pace();
-        let pace = if self.quick {
-            Pace {
-                sessions: full.sessions / 10,
-                messages: full.messages / 10,
-                harvests: 1,
-                idle: full.idle.min(200),
-                ..full
-            }
-        } else {
-            full
-        };
-        Pace { idle: pace.idle.min(sessions_allowed()), ..pace }
-    }
 }

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 /// A sink that serves from a thread of this process, until it is dropped.
 #[derive(Debug)]
-pub(super) struct SinkThread {
+pub(crate) struct SinkThread {
     pub(super) address: SocketAddr,
     counts: Arc<SinkCounts>,
     _ends: oneshot::Sender<()>,

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 
 use super::{Installed, LOCAL_DOMAIN, Peer, Running, Site};
 
@@ -16,6 +16,21 @@ pub struct Relaygate {
 }
 
 impl Relaygate {
+    /// The one that is named; else one that is built where cargo runs this, or that lies beside this program. Whether it is
+    /// there shows later.
+    pub fn find(named: Option<&Path>) -> anyhow::Result<Self> {
+        if let Some(path) = named {
+            return Ok(Self { binary: path.to_owned() });
+        }
+        if let Some(cargo) = std::env::var_os("CARGO") {
+            let built = Command::new(cargo).args(["build", "--release", "-p", "filter-user"]).status();
+            let status = built.context("cannot start cargo to build relaygate")?;
+            ensure!(status.success(), "relaygate cannot be built ({status}); --relaygate names one that is");
+        }
+        let own = std::env::current_exe().context("cannot find the own binary")?;
+        Ok(Self { binary: own.with_file_name("relaygate") })
+    }
+
     /// With one worker, bounds that the load never meets, and nothing relaxed that costs it time: every session is a
     /// strike that is counted, but they leak away before they are enough for a sanction. (If they were enough, the
     /// measurement would fail, not be wrong: a sanctioned session is not refused in order.)
