@@ -3,7 +3,8 @@
 
 use std::path::Path;
 
-use super::{HONEST, Installed, Pace, Peer, Running, Site, free_address, packages, postfix};
+use super::postfix::{self, Postfix};
+use super::{HONEST, Installed, Pace, Peer, Running, Site, free_address};
 
 /// Postfix of Debian, with postscreen.
 #[derive(Clone, Copy, Debug)]
@@ -20,11 +21,11 @@ impl Peer for Postscreen {
     }
 
     fn needs_root(&self) -> bool {
-        true
+        Postfix.needs_root()
     }
 
     fn install(&self, cache: &Path) -> anyhow::Result<Installed> {
-        packages::install(&["postfix"], cache)
+        Postfix.install(cache)
     }
 
     fn start(&self, installed: &Installed, site: &Site) -> anyhow::Result<Running> {

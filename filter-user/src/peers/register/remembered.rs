@@ -146,7 +146,6 @@ impl Register {
 
 #[cfg(test)]
 mod tests {
-
     use filter_common::PrefixLengths;
 
     use super::super::tests::{PEER, at, register_of};
