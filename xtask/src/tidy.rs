@@ -19,6 +19,9 @@ const SAY_NOTHING: [&str; 8] = ["common", "helper", "helpers", "manager", "misc"
 /// Marks of what is unfinished; written in two halves, so that this file has none.
 const LEFTOVERS: [&str; 3] = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X:")];
 
+/// What git writes where two changes met, at the beginnings of lines; in Markdown a line of `=` makes a title of the one before.
+const CONFLICTS: [&str; 3] = ["<<<<<<< ", ">>>>>>> ", "||||||| "];
+
 /// Folders of one machine, which no other has.
 const MACHINE_PATHS: [&str; 4] =
     [concat!("/ho", "me/"), concat!("/ro", "ot/"), concat!("/wo", "rk/"), concat!("/tm", "p/w/")];
@@ -69,6 +72,9 @@ fn faults_of(file: &TextFile) -> Vec<String> {
         }
         if let Some(place) = MACHINE_PATHS.iter().find(|place| line.contains(**place)) {
             fault(format!("{place} is a folder of one machine"));
+        }
+        if CONFLICTS.iter().any(|mark| line.starts_with(mark)) {
+            fault("what git writes where two changes meet: choose, and take the mark out".to_owned());
         }
         // In Markdown two spaces at the end are a line break.
         if line.ends_with([' ', '\t']) && !path.ends_with(".md") && !path.ends_with(".1") {
@@ -140,6 +146,7 @@ mod tests {
             ("a/src/b.rs", &leftover, "finish it"),
             ("docs/b.md", &place, "folder of one machine"),
             ("a/src/b.rs", "//! Bad. \n", "space at the end"),
+            ("docs/b.md", "<<<<<<< HEAD\n", "two changes meet"),
         ];
         for (path, text, wanted) in rows {
             let faults = faults_of(&TextFile { path: path.to_owned(), text: text.to_owned() }).join("\n");
