@@ -1,7 +1,6 @@
 //! The load-test suite's command line: reads the arguments, prints results, decides the exit code.
 
-mod figure;
-mod figures;
+mod judged;
 mod load;
 mod micro;
 mod simulate;

@@ -88,7 +88,7 @@ impl Memory {
 }
 
 /// The middle and the ends of some values.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Spread {
     /// The smallest.
     pub min: f64,

@@ -9,8 +9,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use smtp_load::served::Pinned;
 
 use super::contestant::{Contestant, Instance};
-use super::figure::Figure;
 use super::measurement::Measurement;
+use super::quantity::Quantity;
 use super::sink::SinkThread;
 use crate::peers::{Pace, Peer};
 
@@ -124,7 +124,7 @@ impl Turns<'_> {
         measurement: Measurement,
         round: u32,
         contestant: &Contestant,
-    ) -> anyhow::Result<Vec<(Figure, f64)>> {
+    ) -> anyhow::Result<Vec<(Quantity, f64)>> {
         let pace = self.pace(contestant);
         let once = |instance: &Instance, pace| measurement.of(&instance.server, pace, self.sink, self.stop);
         let warm_up = Pace { sessions: 50, messages: 5, harvests: 1, idle: 5, ..pace };

@@ -10,7 +10,7 @@ use rustix::process::{Resource, getrlimit};
 use smtp_load::measure::Spread;
 use tempfile::TempDir;
 
-use super::figure::Figure;
+use super::quantity::Quantity;
 use super::sink::SinkThread;
 use crate::peers::{Installed, Peer, Running, Site};
 
@@ -24,7 +24,7 @@ pub(crate) struct Contestant {
     pub(crate) missing: Option<String>,
     /// What could not be measured, and why.
     pub(crate) faults: BTreeMap<&'static str, String>,
-    values: BTreeMap<Figure, BTreeMap<u32, f64>>,
+    values: BTreeMap<Quantity, BTreeMap<u32, f64>>,
 }
 
 /// A running peer with its folder, which is removed behind it.
@@ -69,19 +69,19 @@ impl Contestant {
         Ok(Instance { server, _folder: folder })
     }
 
-    pub(crate) fn add(&mut self, round: u32, figures: Vec<(Figure, f64)>) {
+    pub(crate) fn add(&mut self, round: u32, figures: Vec<(Quantity, f64)>) {
         for (figure, value) in figures {
             self.values.entry(figure).or_default().insert(round, value);
         }
     }
 
     /// All rounds of a figure.
-    pub(crate) fn spread(&self, figure: Figure) -> Option<Spread> {
+    pub(crate) fn spread(&self, figure: Quantity) -> Option<Spread> {
         Spread::of(&self.values.get(&figure)?.values().copied().collect::<Vec<_>>())
     }
 
     /// What it is to another's, round by round.
-    pub(crate) fn ratio(&self, figure: Figure, limit: &Self) -> Option<Spread> {
+    pub(crate) fn ratio(&self, figure: Quantity, limit: &Self) -> Option<Spread> {
         let (ours, theirs) = (self.values.get(&figure)?, limit.values.get(&figure)?);
         let ratios = ours.iter().filter_map(|(round, ours)| {
             let theirs = theirs.get(round).filter(|theirs| **theirs > 0.0)?;
@@ -91,7 +91,7 @@ impl Contestant {
     }
 
     /// Its figures, in the order of the table.
-    pub(crate) fn figures(&self) -> impl Iterator<Item = Figure> {
+    pub(crate) fn figures(&self) -> impl Iterator<Item = Quantity> {
         self.values.keys().copied()
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use super::dialogues::{self, ANSWERS_BUSY, ANSWERS_IDLE, RECIPIENTS};
-use super::figure::{Figure, OfSessions};
+use super::quantity::{OfSessions, Quantity};
 use super::sink::SinkThread;
 use super::tally::{drive, hold};
 use crate::peers::{Pace, Running};
@@ -88,14 +88,14 @@ impl Measurement {
         pace: Pace,
         sink: &SinkThread,
         stop: &AtomicBool,
-    ) -> anyhow::Result<Vec<(Figure, f64)>> {
+    ) -> anyhow::Result<Vec<(Quantity, f64)>> {
         match self {
             Self::Refused(dialogue) => refused(peer, dialogue, pace, stop),
             Self::Harvest(dialogue) => {
                 let before = peer.tree.cpu()?;
                 drive(peer.address, dialogues::harvest(dialogue), pace.harvests, 1, Some(1), stop)?;
                 let spent = peer.tree.cpu()?.since(&before);
-                Ok(vec![(Figure::ManyRecipients, spent.micros_per(pace.harvests * u64::from(RECIPIENTS)))])
+                Ok(vec![(Quantity::ManyRecipients, spent.micros_per(pace.harvests * u64::from(RECIPIENTS)))])
             }
             Self::Honest(kib) => {
                 let expected = sink.messages() + pace.messages;
@@ -104,7 +104,7 @@ impl Measurement {
                 drive(peer.address, dialogues::honest(kib), pace.messages, senders, Some(1), stop)?;
                 sink.wait_for(expected)?;
                 let spent = peer.tree.cpu()?.since(&before);
-                Ok(vec![(Figure::Honest(kib), spent.micros_per(pace.messages))])
+                Ok(vec![(Quantity::Honest(kib), spent.micros_per(pace.messages))])
             }
             Self::Idle => {
                 let (script, count) = (dialogues::idle(STAYS), pace.idle);
@@ -112,7 +112,7 @@ impl Measurement {
                 let held = hold(peer.address, script, (count, pace.at_once), ANSWERS_IDLE, stop, || {
                     peer.tree.memory()
                 })?;
-                Ok(vec![(Figure::IdleMemory, kib_each(before, held, count))])
+                Ok(vec![(Quantity::IdleMemory, kib_each(before, held, count))])
             }
             Self::Busy => {
                 let (script, count) = (dialogues::busy(STAYS), BUSY.min(pace.idle));
@@ -122,14 +122,14 @@ impl Measurement {
                     std::thread::sleep(Duration::from_millis(200));
                     peer.tree.memory()
                 })?;
-                Ok(vec![(Figure::BusyMemory, kib_each(before, held, count))])
+                Ok(vec![(Quantity::BusyMemory, kib_each(before, held, count))])
             }
             Self::Insistent => {
                 let (sessions, kib) = INSISTENT;
                 let senders = SENDERS.min(pace.at_once);
                 let tally = drive(peer.address, dialogues::insistent(kib), sessions, senders, None, stop)?;
                 let octets = f64::from(kib) * 1024.0 * tally.granted as f64 / sessions as f64;
-                Ok(vec![(Figure::BodyTaken, octets)])
+                Ok(vec![(Quantity::BodyTaken, octets)])
             }
         }
     }
@@ -140,7 +140,7 @@ fn refused(
     dialogue: Dialogue,
     pace: Pace,
     stop: &AtomicBool,
-) -> anyhow::Result<Vec<(Figure, f64)>> {
+) -> anyhow::Result<Vec<(Quantity, f64)>> {
     let (sessions, before) = (pace.sessions, peer.tree.cpu()?);
     let tally =
         drive(peer.address, dialogues::relay_attempt(dialogue), sessions, pace.at_once, Some(1), stop)
@@ -159,7 +159,7 @@ fn refused(
         (OfSessions::P99, milliseconds(0.99)),
         (OfSessions::P999, milliseconds(0.999)),
     ];
-    Ok(figures.map(|(of, value)| (Figure::Refused(dialogue, of), value)).into())
+    Ok(figures.map(|(of, value)| (Quantity::Refused(dialogue, of), value)).into())
 }
 
 /// What each of so many sessions has added, in KiB.

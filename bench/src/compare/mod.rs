@@ -4,8 +4,8 @@
 pub(crate) mod contest;
 pub(crate) mod contestant;
 mod dialogues;
-mod figure;
 pub(crate) mod measurement;
+mod quantity;
 mod report;
 mod sink;
 mod tally;
@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::bail;
 use clap::Args;
 
-pub use figure::{Figure, OfSessions};
+pub use quantity::{OfSessions, Quantity};
 
 use contest::Contest;
 use measurement::Measurement;

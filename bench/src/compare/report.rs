@@ -9,7 +9,7 @@ use serde::Serialize;
 use smtp_load::measure::Spread;
 
 use super::contestant::Contestant;
-use super::figure::Figure;
+use super::quantity::Quantity;
 use crate::record;
 
 /// The whole table, by columns.
@@ -34,7 +34,7 @@ struct Column {
 /// One figure of it.
 #[derive(Debug, Serialize)]
 struct Line {
-    figure: Figure,
+    figure: Quantity,
     unit: &'static str,
     rounds: Spread,
     /// To the first column's, round by round.
@@ -77,7 +77,7 @@ impl Report {
         let mut head = vec![Cell::new("what"), Cell::new("unit")];
         head.extend(self.peers.iter().map(|peer| Cell::new(peer.name)));
         table.set_header(head);
-        let figures: BTreeSet<Figure> =
+        let figures: BTreeSet<Quantity> =
             self.peers.iter().flat_map(|peer| peer.figures.iter().map(|line| line.figure)).collect();
         for figure in figures {
             let mut row = vec![Cell::new(figure), Cell::new(figure.unit())];
@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn a_cell_has_median_spread_and_ratio() {
         let spread = |min, median, max| Spread { min, median, max };
-        let line = |rounds, ratio| Line { figure: Figure::IdleMemory, unit: "KiB", rounds, ratio };
+        let line = |rounds, ratio| Line { figure: Quantity::IdleMemory, unit: "KiB", rounds, ratio };
         let rows = [
             (line(spread(9.5, 12.0, 150.0), Some(spread(1.0, 1.5, 2.0))), "12.0 (9.50 to 150) x 1.50"),
             (line(spread(0.0, 0.0, 0.0), None), "0"),

@@ -13,7 +13,7 @@ use filter_user::policy::{DirectoryAnswer, Facts, Policy, PolicySettings};
 
 use super::Plan;
 use super::contest::{Work, nanoseconds};
-use crate::figure::{Figure, Unit};
+use crate::judged::{Judged, Unit};
 use crate::turns::in_turns;
 
 /// Peers that strike in turn, and that are remembered: more than a cache has lines for.
@@ -22,7 +22,7 @@ const PEERS: u32 = 100_000;
 const STRIKES: usize = 100;
 
 /// What each takes.
-pub(super) fn figures(plan: Plan, told: &dyn Fn()) -> anyhow::Result<Vec<Figure>> {
+pub(super) fn figures(plan: Plan, told: &dyn Fn()) -> anyhow::Result<Vec<Judged>> {
     let policy = Policy::new(&PolicySettings {
         local_domains: vec!["example.org".to_owned()],
         reroute: true,
@@ -64,7 +64,7 @@ pub(super) fn figures(plan: Plan, told: &dyn Fn()) -> anyhow::Result<Vec<Figure>
     let mut figures = Vec::new();
     for (what, entries, work) in [("decide: relaying prohibited", 1, decide), ("strike", PEERS, strike)] {
         let took = in_turns(plan.rounds, &mut [work], nanoseconds, told)?;
-        let figure = Figure::of(what, entries, Unit::NanosecondsEach, &took[0], None);
+        let figure = Judged::of(what, entries, Unit::NanosecondsEach, &took[0], None);
         figures.push(figure.context("no round was measured")?);
     }
     Ok(figures)

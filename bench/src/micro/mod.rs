@@ -13,8 +13,8 @@ use std::process::ExitCode;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::figure::{Bound, Figure, Other};
-use crate::figures::Report;
+use crate::judged::Report;
+use crate::judged::{Bound, Judged};
 
 /// What is asked for.
 #[derive(Debug, Args)]
@@ -60,12 +60,12 @@ pub(super) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     Ok(if options.check && !report.holds { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn measure(plan: Plan) -> anyhow::Result<Vec<Figure>> {
+fn measure(plan: Plan) -> anyhow::Result<Vec<Judged>> {
     let bar = ProgressBar::new(0);
     bar.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len} rounds, {elapsed}: {msg}")?);
     let mut figures = Vec::new();
     for (what, part) in [
-        ("parser", parsing::figures as fn(Plan, &dyn Fn()) -> anyhow::Result<Vec<Figure>>),
+        ("parser", parsing::figures as fn(Plan, &dyn Fn()) -> anyhow::Result<Vec<Judged>>),
         ("decision and strikes", core_steps::figures),
         ("scanner", scanning::figures),
     ] {
@@ -77,9 +77,9 @@ fn measure(plan: Plan) -> anyhow::Result<Vec<Figure>> {
 }
 
 /// What the issue of the figures wants.
-fn wanted(figure: Figure) -> Figure {
-    let bound = match (figure.what, figure.compared.map(|compared| compared.other)) {
-        (parsing::MAIL | parsing::RCPT, Some(Other::SmtpProto)) => Bound::RatioAtMost(1.0 / 3.0),
+fn wanted(figure: Judged) -> Judged {
+    let bound = match (&*figure.what, figure.other()) {
+        (parsing::MAIL | parsing::RCPT, Some(parsing::SMTP_PROTO)) => Bound::RatioAtMost(1.0 / 3.0),
         (scanning::ORDINARY, _) => Bound::AtLeastOrRatio { least: 5.0, ratio: 0.8 },
         (scanning::EMPTY_LINES | scanning::BARE_NEWLINES, _) => {
             Bound::AtLeastOrRatio { least: 1.0, ratio: 0.8 }

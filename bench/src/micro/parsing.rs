@@ -11,11 +11,13 @@ use filter_user::smtp::order::Row;
 
 use super::Plan;
 use super::contest::{Work, nanoseconds};
-use crate::figure::{Figure, Other, Unit};
+use crate::judged::{Judged, Unit};
 use crate::turns::in_turns;
 
 pub(super) const MAIL: &str = "parse MAIL";
 pub(super) const RCPT: &str = "parse RCPT";
+/// Whose parser does the same work.
+pub(super) const SMTP_PROTO: &str = "smtp-proto";
 
 /// Lines as real clients send them.
 const MAIL_LINES: [&str; 4] = [
@@ -34,7 +36,7 @@ const RCPT_LINES: [&str; 4] = [
 const LONGEST_LINE: usize = 2048;
 
 /// What parsing takes for each line.
-pub(super) fn figures(plan: Plan, told: &dyn Fn()) -> anyhow::Result<Vec<Figure>> {
+pub(super) fn figures(plan: Plan, told: &dyn Fn()) -> anyhow::Result<Vec<Judged>> {
     let offered = Offered { eight_bit_mime: true, ..Offered::default() };
     let mut figures = Vec::new();
     for (what, lines) in [(MAIL, MAIL_LINES), (RCPT, RCPT_LINES)] {
@@ -53,8 +55,8 @@ pub(super) fn figures(plan: Plan, told: &dyn Fn()) -> anyhow::Result<Vec<Figure>
         let mut contestants: [Work<'_>; 2] =
             [Box::new(|| repeated(&|line| ours(line, &offered))), Box::new(|| repeated(&theirs))];
         let took = in_turns(plan.rounds, &mut contestants, nanoseconds, told)?;
-        let beside: (Other, &[f64]) = (Other::SmtpProto, &took[1]);
-        let figure = Figure::of(what, 4, Unit::NanosecondsEach, &took[0], Some(beside));
+        let beside: (&'static str, &[f64]) = (SMTP_PROTO, &took[1]);
+        let figure = Judged::of(what, 4, Unit::NanosecondsEach, &took[0], Some(beside));
         figures.push(figure.context("no round was measured")?);
     }
     Ok(figures)

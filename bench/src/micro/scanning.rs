@@ -7,18 +7,20 @@ use filter_user::smtp::data::{DataScanner, Scanned};
 
 use super::Plan;
 use super::contest::{Work, gigabytes_a_second};
-use crate::figure::{Figure, Other, Unit};
+use crate::judged::{Judged, Unit};
 use crate::turns::in_turns;
 
 pub(super) const ORDINARY: &str = "scan data: ordinary text";
 pub(super) const EMPTY_LINES: &str = "scan data: empty lines alone";
 pub(super) const BARE_NEWLINES: &str = "scan data: bare newlines alone";
+/// Who copies the same octets.
+const MEMCPY: &str = "memcpy";
 
 /// As much as is read at once.
 const OCTETS: usize = 65_536;
 
 /// How fast each kind of text is scanned.
-pub(super) fn figures(plan: Plan, told: &dyn Fn()) -> anyhow::Result<Vec<Figure>> {
+pub(super) fn figures(plan: Plan, told: &dyn Fn()) -> anyhow::Result<Vec<Judged>> {
     let mut figures = Vec::new();
     let line = "Lorem ipsum dolor sit amet, consetetur sadipscing elitr, sed diam nonumy ei\r\n";
     for (what, piece) in [(ORDINARY, line), (EMPTY_LINES, "\r\n"), (BARE_NEWLINES, "\n")] {
@@ -36,8 +38,8 @@ pub(super) fn figures(plan: Plan, told: &dyn Fn()) -> anyhow::Result<Vec<Figure>
             }),
         ];
         let took = in_turns(plan.rounds, &mut contestants, gigabytes_a_second, told)?;
-        let beside: (Other, &[f64]) = (Other::Memcpy, &took[1]);
-        let figure = Figure::of(what, OCTETS as u32, Unit::GigabytesASecond, &took[0], Some(beside));
+        let beside: (&'static str, &[f64]) = (MEMCPY, &took[1]);
+        let figure = Judged::of(what, OCTETS as u32, Unit::GigabytesASecond, &took[0], Some(beside));
         figures.push(figure.context("no round was measured")?);
     }
     Ok(figures)

@@ -13,7 +13,7 @@ use smtp_load::measure::Spread;
 use crate::compare::contest::Contest;
 use crate::compare::contestant::Contestant;
 use crate::compare::measurement::Measurement;
-use crate::compare::{Figure, OfSessions};
+use crate::compare::{OfSessions, Quantity};
 use crate::peers::{ConstantReplies, HaProxy, Peer, Relaygate};
 use crate::ratio::Dialogue;
 
@@ -33,18 +33,18 @@ pub struct Options {
 
 /// A ratio, and the most that it may be: twice what is aimed at, or more where that is small.
 struct Bound {
-    figure: Figure,
+    figure: Quantity,
     beside: &'static str,
     most: f64,
 }
 
 /// What relaygate's CPU time may be. The responder takes no mail, and a session's cost is the kernel's first of all.
 const BOUNDS: [Bound; 5] = [
-    Bound::of(Figure::Refused(Dialogue::Plain, OfSessions::Cpu), "responder", 2.2),
-    Bound::of(Figure::Refused(Dialogue::Pipelined, OfSessions::Cpu), "responder", 2.2),
-    Bound::of(Figure::ManyRecipients, "responder", 3.0),
-    Bound::of(Figure::Honest(1), "HAProxy (TCP)", 2.4),
-    Bound::of(Figure::Honest(100), "HAProxy (TCP)", 2.4),
+    Bound::of(Quantity::Refused(Dialogue::Plain, OfSessions::Cpu), "responder", 2.2),
+    Bound::of(Quantity::Refused(Dialogue::Pipelined, OfSessions::Cpu), "responder", 2.2),
+    Bound::of(Quantity::ManyRecipients, "responder", 3.0),
+    Bound::of(Quantity::Honest(1), "HAProxy (TCP)", 2.4),
+    Bound::of(Quantity::Honest(100), "HAProxy (TCP)", 2.4),
 ];
 
 /// What it takes to know them.
@@ -57,7 +57,7 @@ const MEASUREMENTS: [Measurement; 5] = [
 ];
 
 impl Bound {
-    const fn of(figure: Figure, beside: &'static str, most: f64) -> Self {
+    const fn of(figure: Quantity, beside: &'static str, most: f64) -> Self {
         Self { figure, beside, most }
     }
 }
@@ -65,7 +65,7 @@ impl Bound {
 /// One ratio that was measured.
 #[derive(Debug, Serialize)]
 struct Line {
-    figure: Figure,
+    figure: Quantity,
     beside: &'static str,
     /// None, where one of the two could not be measured.
     ratio: Option<Spread>,

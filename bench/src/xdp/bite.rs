@@ -16,7 +16,7 @@ use super::lane::Lane;
 use super::namespace::Own;
 use super::plan::Plan;
 use super::relaygate::{NEVER_EXCEEDED, Relaygate};
-use crate::figure::{Figure, Unit};
+use crate::judged::{Judged, Unit};
 
 /// Packets in one call: the kernel takes a moment to begin, and there should be few such moments.
 const SENT_AT_ONCE: u32 = 1 << 20;
@@ -30,7 +30,7 @@ pub(super) fn first_drops(
     plan: &Plan,
     cpus: Cpus,
     mut told: impl FnMut(),
-) -> anyhow::Result<Vec<Figure>> {
+) -> anyhow::Result<Vec<Judged>> {
     let mut relaygate = Relaygate::load(plan.sanctions, NEVER_EXCEEDED)?;
     let mut lane = Lane::make(own)?;
     relaygate.program.attach(&lane)?;
@@ -50,7 +50,7 @@ pub(super) fn first_drops(
         let sent = generator.join().map_err(|_| anyhow!("the generator panicked"))?;
         sent.and(rounds)
     })?;
-    let figure = Figure::of("block to first drop, p99", plan.blocks, Unit::Microseconds, &rounds, None);
+    let figure = Judged::of("block to first drop, p99", plan.blocks, Unit::Microseconds, &rounds, None);
     Ok(figure.into_iter().collect())
 }
 

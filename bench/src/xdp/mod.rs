@@ -15,6 +15,7 @@ mod program;
 mod program_time;
 mod receive_path;
 mod relaygate;
+mod rivals;
 mod sanctions;
 mod turns;
 mod xdp_filter;
@@ -30,8 +31,8 @@ use cpus::Cpus;
 use namespace::Own;
 use plan::Plan;
 
-use crate::figure::{Bound, Figure, Other, Unit};
-use crate::figures::Report;
+use crate::judged::Report;
+use crate::judged::{Bound, Judged, Unit};
 
 /// What is asked for.
 #[derive(Debug, Args)]
@@ -72,7 +73,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     Ok(if report.holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn measure(own: &Own, plan: &Plan, cpus: Cpus) -> anyhow::Result<Vec<Figure>> {
+fn measure(own: &Own, plan: &Plan, cpus: Cpus) -> anyhow::Result<Vec<Judged>> {
     let steps = plan.rounds * (5 + 2 * plan.entries.len());
     let bar = ProgressBar::new(steps as u64);
     bar.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len} rounds, {elapsed}: {msg}")?);
@@ -109,21 +110,21 @@ fn measure(own: &Own, plan: &Plan, cpus: Cpus) -> anyhow::Result<Vec<Figure>> {
 }
 
 /// What the issue wants of a figure.
-fn wanted(figure: Figure) -> Figure {
+fn wanted(figure: Judged) -> Judged {
     use Unit::{NanosecondsProgram, NanosecondsReceived};
-    let other = figure.compared.map(|compared| compared.other);
-    let bound = match (figure.what, figure.entries, figure.unit, other) {
+    let other = figure.other();
+    let bound = match (&*figure.what, figure.entries, figure.unit, other) {
         ("a packet not for us", ..) => Bound::RatioAtMost(1.2),
-        ("blocked", 10_000, NanosecondsProgram | NanosecondsReceived, Some(Other::XdpFilter)) => {
+        ("blocked", 10_000, NanosecondsProgram | NanosecondsReceived, Some(rivals::XDP_FILTER)) => {
             Bound::RatioBelow(1.0)
         }
-        ("blocked", 10_000, NanosecondsProgram | NanosecondsReceived, Some(Other::MinimalHash)) => {
+        ("blocked", 10_000, NanosecondsProgram | NanosecondsReceived, Some(rivals::MINIMAL_HASH)) => {
             Bound::RatioAtMost(1.1)
         }
-        ("blocked", 10_000 | 1_000_000, NanosecondsReceived, Some(Other::Nftables)) => {
+        ("blocked", 10_000 | 1_000_000, NanosecondsReceived, Some(rivals::NFTABLES)) => {
             Bound::RatioAtMost(0.25)
         }
-        ("blocked", 1_000_000, NanosecondsReceived, Some(Other::MinimalHash)) => Bound::RatioAtMost(0.5),
+        ("blocked", 1_000_000, NanosecondsReceived, Some(rivals::MINIMAL_HASH)) => Bound::RatioAtMost(0.5),
         ("limited, within the rate", ..) => Bound::RatioAtMost(1.6),
         ("memory", ..) => Bound::AtMost(128.0),
         ("inserts", ..) => Bound::Above(5.0),

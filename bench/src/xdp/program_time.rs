@@ -11,18 +11,19 @@ use super::namespace::Own;
 use super::plan::Plan;
 use super::program::{Answer, Program};
 use super::relaygate::{NEVER_EXCEEDED, Relaygate};
+use super::rivals;
 use super::turns::in_turns;
 use super::xdp_filter;
-use crate::figure::{Figure, Other, Unit};
+use crate::judged::{Judged, Unit};
 
 /// Packets to another port. As the kernel runs it, whole: what a program does there is over before the kernel's loop is
 /// round, so it has hardly a time by itself.
-pub(super) fn not_ours(plan: &Plan, told: impl FnMut()) -> anyhow::Result<Vec<Figure>> {
+pub(super) fn not_ours(plan: &Plan, told: impl FnMut()) -> anyhow::Result<Vec<Judged>> {
     let mut programs = [Relaygate::load(1, NEVER_EXCEEDED)?.program, comparison::minimal_pass()?];
     let frame = frame::syn(frame::OTHER);
     let measure = |program: &mut Program| program.run(&frame, plan.runs, Answer::Pass);
     let took = in_turns(plan.rounds, &mut programs, measure, told)?;
-    Ok(Figure::beside("a packet not for us", 1, Unit::NanosecondsRun, &[Other::MinimalPass], &took))
+    Ok(Judged::beside("a packet not for us", 1, Unit::NanosecondsRun, &[rivals::MINIMAL_PASS], &took))
 }
 
 /// Packets of blocked hosts, as many as are in the table.
@@ -31,25 +32,25 @@ pub(super) fn blocked(
     plan: &Plan,
     entries: u32,
     told: impl FnMut(),
-) -> anyhow::Result<Vec<Figure>> {
+) -> anyhow::Result<Vec<Judged>> {
     let sanctioned =
         Sanctioned { kind: Kind::Blocked, answer: Answer::Drop, counter: Counter::DroppedBlocked };
     let mut programs = vec![comparison::minimal_hash(entries)?];
-    let mut others = vec![Other::MinimalHash];
+    let mut others = vec![rivals::MINIMAL_HASH];
     if entries <= xdp_filter::ROOM {
         programs.push(xdp_filter::load(own, entries)?);
-        others.push(Other::XdpFilter);
+        others.push(rivals::XDP_FILTER);
     }
     let took = against(sanctioned, programs, plan, entries, told)?;
     Ok(figures("blocked", entries, &others, &took))
 }
 
 /// Connections of limited hosts, all of which take from their limiter and pass, beside the drops of one look-up.
-pub(super) fn limited(plan: &Plan, entries: u32, told: impl FnMut()) -> anyhow::Result<Vec<Figure>> {
+pub(super) fn limited(plan: &Plan, entries: u32, told: impl FnMut()) -> anyhow::Result<Vec<Judged>> {
     let sanctioned =
         Sanctioned { kind: Kind::Limited, answer: Answer::Pass, counter: Counter::PassedLimited };
     let took = against(sanctioned, vec![comparison::minimal_hash(entries)?], plan, entries, told)?;
-    Ok(figures("limited, within the rate", entries, &[Other::MinimalHash], &took))
+    Ok(figures("limited, within the rate", entries, &[rivals::MINIMAL_HASH], &took))
 }
 
 /// What is done to relaygate's hosts, and what must come of it.
@@ -94,6 +95,6 @@ enum Contestant {
     Other(Program),
 }
 
-fn figures(what: &'static str, entries: u32, others: &[Other], took: &[Vec<f64>]) -> Vec<Figure> {
-    Figure::beside(what, entries, Unit::NanosecondsProgram, others, took)
+fn figures(what: &'static str, entries: u32, others: &[&'static str], took: &[Vec<f64>]) -> Vec<Judged> {
+    Judged::beside(what, entries, Unit::NanosecondsProgram, others, took)
 }

@@ -18,9 +18,10 @@ use super::nftables::Rules;
 use super::plan::Plan;
 use super::program::{Answer, Program, RunsCounted};
 use super::relaygate::{NEVER_EXCEEDED, Relaygate};
+use super::rivals;
 use super::turns::in_turns;
 use super::xdp_filter;
-use crate::figure::{Figure, Other, Unit};
+use crate::judged::{Judged, Unit};
 
 /// Packets that are sent before the clock is looked at.
 const SENT_AT_ONCE: u32 = 16 * 1024;
@@ -72,7 +73,7 @@ pub(super) fn not_ours(
     plan: &Plan,
     cpus: Cpus,
     told: impl FnMut(),
-) -> anyhow::Result<Vec<Figure>> {
+) -> anyhow::Result<Vec<Judged>> {
     let relaygate = Relaygate::load(1, NEVER_EXCEEDED)?.program;
     let contestants = vec![
         Contestant::program(own, cpus, relaygate)?,
@@ -80,7 +81,7 @@ pub(super) fn not_ours(
     ];
     let traffic = Traffic { port: frame::OTHER, sources: 0..1, answer: Answer::Pass };
     let took = measure(contestants, plan, cpus, &traffic, told)?;
-    Ok(figures("a packet not for us", 1, &[Other::MinimalPass], &took))
+    Ok(figures("a packet not for us", 1, &[rivals::MINIMAL_PASS], &took))
 }
 
 /// Packets of blocked hosts, as many as are in the table.
@@ -90,7 +91,7 @@ pub(super) fn blocked(
     cpus: Cpus,
     entries: u32,
     told: impl FnMut(),
-) -> anyhow::Result<Vec<Figure>> {
+) -> anyhow::Result<Vec<Judged>> {
     let mut relaygate = Relaygate::load(entries, NEVER_EXCEEDED)?;
     relaygate.sanction(0..entries, Kind::Blocked)?;
     let mut contestants = vec![
@@ -99,10 +100,10 @@ pub(super) fn blocked(
         Contestant::rules(own, cpus, entries)?,
         Contestant::program(own, cpus, comparison::nothing()?)?,
     ];
-    let mut others = vec![Other::MinimalHash, Other::Nftables, Other::Nothing];
+    let mut others = vec![rivals::MINIMAL_HASH, rivals::NFTABLES, rivals::NOTHING];
     if entries <= xdp_filter::ROOM {
         contestants.push(Contestant::program(own, cpus, xdp_filter::load(own, entries)?)?);
-        others.push(Other::XdpFilter);
+        others.push(rivals::XDP_FILTER);
     }
     let traffic = Traffic { port: frame::SMTP, sources: 0..entries, answer: Answer::Drop };
     let took = measure(contestants, plan, cpus, &traffic, told)?;
@@ -157,8 +158,8 @@ fn one(sender: &mut Sender, lane: &Lane, plan: &Plan, traffic: &Traffic) -> anyh
     Ok(after.spent.saturating_sub(before.spent).as_secs_f64() * 1e9 / packets as f64)
 }
 
-fn figures(what: &'static str, entries: u32, others: &[Other], took: &[Vec<f64>]) -> Vec<Figure> {
-    Figure::beside(what, entries, Unit::NanosecondsReceived, others, took)
+fn figures(what: &'static str, entries: u32, others: &[&'static str], took: &[Vec<f64>]) -> Vec<Judged> {
+    Judged::beside(what, entries, Unit::NanosecondsReceived, others, took)
 }
 
 /// Packets that came as far as IP in this namespace.

@@ -8,7 +8,7 @@ use crate::ratio::Dialogue;
 
 /// One line of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Figure {
+pub enum Quantity {
     /// Of refused sessions, each with one attempt.
     Refused(Dialogue, OfSessions),
     /// CPU time of one recipient of a thousand that are refused in one session.
@@ -42,7 +42,7 @@ pub enum OfSessions {
     P999,
 }
 
-impl Figure {
+impl Quantity {
     /// What one of it is.
     #[must_use]
     pub fn unit(self) -> &'static str {
@@ -56,7 +56,7 @@ impl Figure {
     }
 }
 
-impl fmt::Display for Figure {
+impl fmt::Display for Quantity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(dialogue, of) => {
@@ -80,7 +80,7 @@ impl fmt::Display for Figure {
     }
 }
 
-impl Serialize for Figure {
+impl Serialize for Quantity {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }

@@ -1,4 +1,4 @@
-//! The result as a table, and as JSON of the same values. Decides nothing.
+//! Judged figures as a table, and as JSON and CSV of the same values. Decides nothing.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,30 +6,26 @@ use std::path::{Path, PathBuf};
 use bench::record::{self, machine_name};
 use comfy_table::{CellAlignment, Table, presets};
 use filter_common::schema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use smtp_load::measure::Spread;
 
-use crate::figure::{Bound, Compared, Figure, Unit};
+use super::{Compared, Judged};
 
 /// All of it.
-#[derive(Debug, Serialize)]
-pub(super) struct Report {
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Report {
     machine: String,
     kernel: String,
     figures: Vec<Line>,
     /// Whether every bound holds.
-    pub(super) holds: bool,
+    pub(crate) holds: bool,
 }
 
 /// A figure with what came of its bound.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Line {
-    what: &'static str,
-    entries: u32,
-    unit: Unit,
-    relaygate: Spread,
-    compared: Option<Compared>,
-    bound: Option<Bound>,
+    #[serde(flatten)]
+    judged: Judged,
     holds: Option<bool>,
 }
 
@@ -40,18 +36,19 @@ const HEADER: &str = "time,schema,what,entries,unit,relaygate,relaygate_min,rela
 impl Line {
     fn as_csv(&self) -> String {
         let spread = |of: Spread| format!("{:.3},{:.3},{:.3}", of.median, of.min, of.max);
-        let compared = self.compared.map_or_else(
+        let judged = &self.judged;
+        let compared = judged.compared.as_ref().map_or_else(
             || ",,,,,,".to_owned(),
             |it| format!("{},{},{}", it.other, spread(it.took), spread(it.ratio)),
         );
         format!(
             "{:016x},{},{},{},{},{compared},{},{}",
             schema::STAMP,
-            self.what.replace(',', ""),
-            self.entries,
-            self.unit.to_string().replace(',', ""),
-            spread(self.relaygate),
-            self.bound.map_or_else(String::new, |bound| bound.to_string()),
+            judged.what.replace(',', ""),
+            judged.entries,
+            judged.unit.to_string().replace(',', ""),
+            spread(judged.relaygate),
+            judged.bound.map_or_else(String::new, |bound| bound.to_string()),
             self.holds.map_or("", |holds| if holds { "yes" } else { "no" }),
         )
     }
@@ -59,35 +56,27 @@ impl Line {
 
 impl Report {
     /// Of these figures, on this machine.
-    pub(super) fn of(figures: &[Figure]) -> Self {
-        let line = |figure: &Figure| Line {
-            what: figure.what,
-            entries: figure.entries,
-            unit: figure.unit,
-            relaygate: figure.relaygate,
-            compared: figure.compared,
-            bound: figure.bound,
-            holds: figure.holds(),
-        };
+    pub(crate) fn of(figures: &[Judged]) -> Self {
+        let line = |judged: &Judged| Line { judged: judged.clone(), holds: judged.holds() };
         let kernel = rustix::system::uname().release().to_string_lossy().into_owned();
         let holds = figures.iter().all(|figure| figure.holds() != Some(false));
         Self { machine: machine_name(), kernel, figures: figures.iter().map(line).collect(), holds }
     }
 
     /// For programs.
-    pub(super) fn write_json(&self, out: &mut impl io::Write) -> anyhow::Result<()> {
+    pub(crate) fn write_json(&self, out: &mut impl io::Write) -> anyhow::Result<()> {
         serde_json::to_writer_pretty(&mut *out, self)?;
         Ok(writeln!(out)?)
     }
 
     /// Adds each figure to today's file of this machine under `directory`, whose name ends in `suffix`; returns its path.
-    pub(super) fn record(&self, directory: &Path, suffix: &str) -> anyhow::Result<PathBuf> {
+    pub(crate) fn record(&self, directory: &Path, suffix: &str) -> anyhow::Result<PathBuf> {
         let lines: Vec<String> = self.figures.iter().map(Line::as_csv).collect();
         record::append(directory, suffix, HEADER, &lines)
     }
 
     /// For people.
-    pub(super) fn write_table(&self, out: &mut impl io::Write) -> anyhow::Result<()> {
+    pub(crate) fn write_table(&self, out: &mut impl io::Write) -> anyhow::Result<()> {
         let mut table = Table::new();
         table.load_style(presets::ASCII_MARKDOWN);
         table.set_header([
@@ -102,16 +91,17 @@ impl Report {
             "holds",
         ]);
         for line in &self.figures {
-            let compared = |of: fn(&Compared) -> String| line.compared.as_ref().map_or_else(String::new, of);
+            let compared =
+                |of: fn(&Compared) -> String| line.judged.compared.as_ref().map_or_else(String::new, of);
             table.add_row([
-                line.what.to_owned(),
-                line.entries.to_string(),
-                line.unit.to_string(),
-                spread(&line.relaygate, 1),
+                line.judged.what.to_string(),
+                line.judged.entries.to_string(),
+                line.judged.unit.to_string(),
+                spread(&line.judged.relaygate, 1),
                 compared(|it| it.other.to_string()),
                 compared(|it| spread(&it.took, 1)),
                 compared(|it| spread(&it.ratio, 2)),
-                line.bound.map_or_else(String::new, |bound| bound.to_string()),
+                line.judged.bound.map_or_else(String::new, |bound| bound.to_string()),
                 line.holds.map_or_else(String::new, |holds| if holds { "yes" } else { "NO" }.to_owned()),
             ]);
         }
@@ -136,12 +126,12 @@ fn spread(spread: &Spread, digits: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::figure::Other;
+    use crate::judged::{Bound, Unit};
 
     fn report() -> Report {
-        let beside: (Other, &[f64]) = (Other::Nftables, &[4.0, 8.0]);
-        let holds = Figure::of("blocked", 10, Unit::NanosecondsReceived, &[1.0, 2.0], Some(beside)).unwrap();
-        let fails = Figure::of("limited, within", 1, Unit::Mebibytes, &[9.0], None).unwrap();
+        let beside: (&'static str, &[f64]) = ("nftables", &[4.0, 8.0]);
+        let holds = Judged::of("blocked", 10, Unit::NanosecondsReceived, &[1.0, 2.0], Some(beside)).unwrap();
+        let fails = Judged::of("limited, within", 1, Unit::Mebibytes, &[9.0], None).unwrap();
         Report::of(&[holds.wanted(Bound::RatioAtMost(0.25)), fails.wanted(Bound::AtMost(8.0))])
     }
 
