@@ -4,9 +4,12 @@
 #![forbid(unsafe_code)]
 
 pub mod compare;
+pub mod digits;
 pub mod handshakes;
 pub mod interrupt;
+pub mod judged;
 pub mod peers;
+pub mod provenance;
 pub mod quick;
 pub mod ratio;
 pub mod record;

@@ -1,6 +1,5 @@
 //! The load-test suite's command line: reads the arguments, prints results, decides the exit code.
 
-mod judged;
 mod load;
 mod micro;
 mod simulate;

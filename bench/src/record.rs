@@ -56,11 +56,8 @@ pub fn append(directory: &Path, suffix: &str, header: &str, lines: &[String]) ->
 /// What kind of machine this is: processor and how many of it there are. Not its name, which says nothing to others.
 #[must_use]
 pub fn machine_name() -> String {
-    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let field = |line: &str| line.split_once(':').map(|(_, value)| value.trim().to_owned());
-    let model = info.lines().find(|line| line.starts_with("model name")).and_then(field);
-    let count = std::thread::available_parallelism().map_or(1, usize::from);
-    let words = format!("{} x{count}", model.as_deref().unwrap_or(std::env::consts::ARCH)).to_lowercase();
+    let (model, count) = processors();
+    let words = format!("{model} x{count}").to_lowercase();
     let mut name = String::new();
     for word in words.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()) {
         if !name.is_empty() {
@@ -69,6 +66,24 @@ pub fn machine_name() -> String {
         name.push_str(word);
     }
     name
+}
+
+/// The same, for people.
+#[must_use]
+pub fn machine() -> String {
+    match processors() {
+        (model, 1) => format!("{model}, one CPU"),
+        (model, count) => format!("{model}, {count} CPUs"),
+    }
+}
+
+/// What processors there are, and how many this process may use.
+fn processors() -> (String, usize) {
+    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let field = |line: &str| line.split_once(':').map(|(_, value)| value.trim().to_owned());
+    let model = info.lines().find(|line| line.starts_with("model name")).and_then(field);
+    let count = std::thread::available_parallelism().map_or(1, usize::from);
+    (model.unwrap_or_else(|| std::env::consts::ARCH.to_owned()), count)
 }
 
 #[cfg(test)]

@@ -58,6 +58,11 @@ impl Contestant {
         Ok(())
     }
 
+    /// Of what was installed.
+    pub(crate) fn version(&self) -> Option<&str> {
+        self.installed.version.as_deref()
+    }
+
     /// One more instance of it.
     pub(crate) fn start(&self, sink: &SinkThread, cpu: Option<usize>) -> anyhow::Result<Instance> {
         let folder =

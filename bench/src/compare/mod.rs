@@ -19,10 +19,10 @@ use anyhow::bail;
 use clap::Args;
 
 pub use quantity::{OfSessions, Quantity};
+pub use report::{Column, Line, Report};
 
 use contest::Contest;
 use measurement::Measurement;
-use report::Report;
 
 use crate::peers::{self, Peer, Relaygate};
 

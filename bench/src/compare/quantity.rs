@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Serialize};
 
 use crate::ratio::Dialogue;
 
@@ -23,6 +24,17 @@ pub enum Quantity {
     BodyTaken,
 }
 
+/// All of them, so that one can be found by its name.
+const DIALOGUES: [Dialogue; 2] = [Dialogue::Plain, Dialogue::Pipelined];
+const OTHERS: [Quantity; 6] = [
+    Quantity::ManyRecipients,
+    Quantity::IdleMemory,
+    Quantity::BusyMemory,
+    Quantity::Honest(1),
+    Quantity::Honest(100),
+    Quantity::BodyTaken,
+];
+
 /// What is counted of refused sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum OfSessions {
@@ -42,7 +54,18 @@ pub enum OfSessions {
     P999,
 }
 
+impl OfSessions {
+    const ALL: [Self; 7] =
+        [Self::Cpu, Self::User, Self::System, Self::Rate, Self::Median, Self::P99, Self::P999];
+}
+
 impl Quantity {
+    /// All that are measured.
+    fn all() -> impl Iterator<Item = Self> {
+        let of = |dialogue| OfSessions::ALL.map(|of| Self::Refused(dialogue, of));
+        DIALOGUES.into_iter().flat_map(of).chain(OTHERS)
+    }
+
     /// What one of it is.
     #[must_use]
     pub fn unit(self) -> &'static str {
@@ -83,5 +106,28 @@ impl fmt::Display for Quantity {
 impl Serialize for Quantity {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Quantity {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let found = Self::all().find(|quantity| quantity.to_string() == name);
+        found.ok_or_else(|| D::Error::custom(format!("nothing that is compared is called {name:?}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_is_found_by_its_name() {
+        for quantity in Quantity::all() {
+            let text = serde_json::to_string(&quantity).unwrap();
+            assert_eq!(serde_json::from_str::<Quantity>(&text).unwrap(), quantity);
+        }
+        let error = serde_json::from_str::<Quantity>("\"speed\"").unwrap_err();
+        assert!(error.to_string().contains("called \"speed\""), "{error}");
     }
 }

@@ -1,44 +1,66 @@
 //! A comparison for people, as a table, and for programs, as JSON and CSV. Judges nothing.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use smtp_load::measure::Spread;
 
 use super::contestant::Contestant;
 use super::quantity::Quantity;
+use crate::digits;
+use crate::provenance::Provenance;
 use crate::record;
 
 /// The whole table, by columns.
-#[derive(Debug, Serialize)]
-pub(super) struct Report {
-    machine: String,
-    interrupted: bool,
-    peers: Vec<Column>,
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Report {
+    /// What it is of.
+    #[serde(flatten)]
+    pub provenance: Provenance,
+    /// Whether it is what there was when it was interrupted.
+    pub interrupted: bool,
+    /// Those that took part, and those that could not; the limit is the first.
+    pub peers: Vec<Column>,
 }
 
 /// One peer.
-#[derive(Debug, Serialize)]
-struct Column {
-    name: &'static str,
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Column {
+    /// What it is called.
+    pub name: Cow<'static, str>,
+    /// Of the program or of its package, where it is known.
+    pub version: Option<String>,
     /// Why it took no part.
-    missing: Option<String>,
-    figures: Vec<Line>,
+    pub missing: Option<String>,
+    /// In the order of the table.
+    pub figures: Vec<Line>,
     /// What could not be measured, each with the reason.
-    faults: Vec<String>,
+    pub faults: Vec<String>,
 }
 
 /// One figure of it.
-#[derive(Debug, Serialize)]
-struct Line {
-    figure: Quantity,
-    unit: &'static str,
-    rounds: Spread,
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Line {
+    /// What was measured.
+    pub figure: Quantity,
+    /// Of its value.
+    pub unit: Cow<'static, str>,
+    /// The median of the rounds with the smallest and the largest.
+    pub rounds: Spread,
     /// To the first column's, round by round.
-    ratio: Option<Spread>,
+    pub ratio: Option<Spread>,
+}
+
+impl Column {
+    /// Its value of a figure.
+    #[must_use]
+    pub fn line(&self, figure: Quantity) -> Option<&Line> {
+        self.figures.iter().find(|line| line.figure == figure)
+    }
 }
 
 impl Report {
@@ -46,14 +68,15 @@ impl Report {
     pub(super) fn of(contestants: &[Contestant], interrupted: bool) -> Self {
         let limit = contestants.first();
         let column = |contestant: &Contestant| Column {
-            name: contestant.peer.name(),
+            name: contestant.peer.name().into(),
+            version: contestant.version().map(str::to_owned),
             missing: contestant.missing.clone(),
             figures: contestant
                 .figures()
                 .filter_map(|figure| {
                     Some(Line {
                         figure,
-                        unit: figure.unit(),
+                        unit: figure.unit().into(),
                         rounds: contestant.spread(figure)?,
                         ratio: limit.and_then(|limit| contestant.ratio(figure, limit)),
                     })
@@ -61,7 +84,11 @@ impl Report {
                 .collect(),
             faults: contestant.faults.iter().map(|(what, why)| format!("{what}: {why}")).collect(),
         };
-        Self { machine: record::machine_name(), interrupted, peers: contestants.iter().map(column).collect() }
+        Self {
+            provenance: Provenance::of("compare"),
+            interrupted,
+            peers: contestants.iter().map(column).collect(),
+        }
     }
 
     /// A line for each figure, a column for each peer; below it, what is missing and why.
@@ -75,14 +102,15 @@ impl Report {
                 .set_content_arrangement(ContentArrangement::Dynamic);
         }
         let mut head = vec![Cell::new("what"), Cell::new("unit")];
-        head.extend(self.peers.iter().map(|peer| Cell::new(peer.name)));
+        head.extend(self.peers.iter().map(|peer| {
+            let version = peer.version.as_ref().map_or_else(String::new, |version| format!(" {version}"));
+            Cell::new(format!("{}{version}", peer.name))
+        }));
         table.set_header(head);
-        let figures: BTreeSet<Quantity> =
-            self.peers.iter().flat_map(|peer| peer.figures.iter().map(|line| line.figure)).collect();
-        for figure in figures {
+        for figure in self.figures() {
             let mut row = vec![Cell::new(figure), Cell::new(figure.unit())];
             for peer in &self.peers {
-                let line = peer.figures.iter().find(|line| line.figure == figure);
+                let line = peer.line(figure);
                 let text = line.map_or_else(|| "-".to_owned(), |line| cell(line, markdown));
                 row.push(Cell::new(text).set_alignment(CellAlignment::Right));
             }
@@ -104,8 +132,14 @@ impl Report {
         Ok(())
     }
 
-    fn limit(&self) -> &'static str {
-        self.peers.first().map_or("first", |peer| peer.name)
+    /// All figures that anybody has, in the order of the table.
+    #[must_use]
+    pub fn figures(&self) -> BTreeSet<Quantity> {
+        self.peers.iter().flat_map(|peer| peer.figures.iter().map(|line| line.figure)).collect()
+    }
+
+    fn limit(&self) -> &str {
+        self.peers.first().map_or("first", |peer| &peer.name)
     }
 
     /// The same for programs.
@@ -139,9 +173,9 @@ impl Report {
 fn cell(line: &Line, markdown: bool) -> String {
     let Line { rounds, ratio, .. } = line;
     let break_line = if markdown { " " } else { "\n" };
-    let mut text = short(rounds.median);
-    if rounds.min < rounds.max {
-        text += &format!("{break_line}({} to {})", short(rounds.min), short(rounds.max));
+    let mut text = digits::three(rounds.median);
+    if let Some(ends) = digits::ends(rounds) {
+        text += &format!("{break_line}{ends}");
     }
     if let Some(ratio) = ratio {
         text += &format!("{break_line}x {:.2}", ratio.median);
@@ -154,16 +188,6 @@ fn in_one_line(text: &str) -> String {
     text.lines().map(str::trim).collect::<Vec<_>>().join("; ")
 }
 
-/// Three digits say enough.
-fn short(value: f64) -> String {
-    match value {
-        _ if value == 0.0 => "0".to_owned(),
-        _ if value < 10.0 => format!("{value:.2}"),
-        _ if value < 100.0 => format!("{value:.1}"),
-        _ => format!("{value:.0}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,7 +195,7 @@ mod tests {
     #[test]
     fn a_cell_has_median_spread_and_ratio() {
         let spread = |min, median, max| Spread { min, median, max };
-        let line = |rounds, ratio| Line { figure: Quantity::IdleMemory, unit: "KiB", rounds, ratio };
+        let line = |rounds, ratio| Line { figure: Quantity::IdleMemory, unit: "KiB".into(), rounds, ratio };
         let rows = [
             (line(spread(9.5, 12.0, 150.0), Some(spread(1.0, 1.5, 2.0))), "12.0 (9.50 to 150) x 1.50"),
             (line(spread(0.0, 0.0, 0.0), None), "0"),

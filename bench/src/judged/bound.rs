@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// What is wanted of a figure.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Bound {
+pub enum Bound {
     /// Of the ratio to the other.
     RatioAtMost(f64),
     /// Of the ratio to the other.

@@ -10,41 +10,41 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use smtp_load::measure::Spread;
 
-pub(super) use bound::Bound;
-pub(super) use report::Report;
-pub(super) use unit::Unit;
+pub use bound::Bound;
+pub use report::Report;
+pub use unit::Unit;
 
 /// What the other took, and relaygate of that.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Compared {
+pub struct Compared {
     /// Who.
-    pub(super) other: Cow<'static, str>,
+    pub other: Cow<'static, str>,
     /// What it took.
-    pub(super) took: Spread,
+    pub took: Spread,
     /// relaygate's of a round by the other's of the same round.
-    pub(super) ratio: Spread,
+    pub ratio: Spread,
 }
 
 /// One figure.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Judged {
+pub struct Judged {
     /// What was measured.
-    pub(super) what: Cow<'static, str>,
+    pub what: Cow<'static, str>,
     /// Entries in the table, and sources that the packets came from.
-    pub(super) entries: u32,
+    pub entries: u32,
     /// What was counted.
-    pub(super) unit: Unit,
+    pub unit: Unit,
     /// What relaygate took: the rounds' median with the smallest and the largest.
-    pub(super) relaygate: Spread,
+    pub relaygate: Spread,
     /// Beside whom.
-    pub(super) compared: Option<Compared>,
+    pub compared: Option<Compared>,
     /// What is wanted; nothing, where the figure is only for information.
-    pub(super) bound: Option<Bound>,
+    pub bound: Option<Bound>,
 }
 
 impl Judged {
     /// Of values measured in turns: the same place in both is the same round. None of no rounds.
-    pub(super) fn of(
+    pub fn of(
         what: &'static str,
         entries: u32,
         unit: Unit,
@@ -64,7 +64,7 @@ impl Judged {
     }
 
     /// A line for each of `others`, of what all took in turns, relaygate first.
-    pub(super) fn beside(
+    pub fn beside(
         what: &'static str,
         entries: u32,
         unit: Unit,
@@ -79,18 +79,18 @@ impl Judged {
     }
 
     /// The same with what is wanted of it.
-    pub(super) fn wanted(mut self, bound: Bound) -> Self {
+    pub fn wanted(mut self, bound: Bound) -> Self {
         self.bound = Some(bound);
         self
     }
 
     /// Beside whom it stands.
-    pub(super) fn other(&self) -> Option<&str> {
+    pub fn other(&self) -> Option<&str> {
         self.compared.as_ref().map(|compared| &*compared.other)
     }
 
     /// Whether the median is within the bound; nothing where there is none.
-    pub(super) fn holds(&self) -> Option<bool> {
+    pub fn holds(&self) -> Option<bool> {
         let ratio = self.compared.as_ref().map(|compared| compared.ratio.median);
         Some(match self.bound? {
             Bound::RatioAtMost(most) => ratio? <= most,

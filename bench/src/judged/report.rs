@@ -3,30 +3,35 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use bench::record::{self, machine_name};
 use comfy_table::{CellAlignment, Table, presets};
 use filter_common::schema;
 use serde::{Deserialize, Serialize};
 use smtp_load::measure::Spread;
 
 use super::{Compared, Judged};
+use crate::provenance::Provenance;
+use crate::record;
 
 /// All of it.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Report {
-    machine: String,
-    kernel: String,
-    figures: Vec<Line>,
+pub struct Report {
+    /// What it is of.
+    #[serde(flatten)]
+    pub provenance: Provenance,
+    /// In the order of the table.
+    pub figures: Vec<Line>,
     /// Whether every bound holds.
-    pub(crate) holds: bool,
+    pub holds: bool,
 }
 
 /// A figure with what came of its bound.
 #[derive(Debug, Serialize, Deserialize)]
-struct Line {
+pub struct Line {
+    /// The figure.
     #[serde(flatten)]
-    judged: Judged,
-    holds: Option<bool>,
+    pub judged: Judged,
+    /// Nothing, where nothing is wanted.
+    pub holds: Option<bool>,
 }
 
 /// Of the columns that [`Line::as_csv`] fills.
@@ -55,28 +60,28 @@ impl Line {
 }
 
 impl Report {
-    /// Of these figures, on this machine.
-    pub(crate) fn of(figures: &[Judged]) -> Self {
+    /// Of these figures, which the subcommand `bench` has just measured.
+    #[must_use]
+    pub fn of(bench: &str, figures: &[Judged]) -> Self {
         let line = |judged: &Judged| Line { judged: judged.clone(), holds: judged.holds() };
-        let kernel = rustix::system::uname().release().to_string_lossy().into_owned();
         let holds = figures.iter().all(|figure| figure.holds() != Some(false));
-        Self { machine: machine_name(), kernel, figures: figures.iter().map(line).collect(), holds }
+        Self { provenance: Provenance::of(bench), figures: figures.iter().map(line).collect(), holds }
     }
 
     /// For programs.
-    pub(crate) fn write_json(&self, out: &mut impl io::Write) -> anyhow::Result<()> {
+    pub fn write_json(&self, out: &mut impl io::Write) -> anyhow::Result<()> {
         serde_json::to_writer_pretty(&mut *out, self)?;
         Ok(writeln!(out)?)
     }
 
     /// Adds each figure to today's file of this machine under `directory`, whose name ends in `suffix`; returns its path.
-    pub(crate) fn record(&self, directory: &Path, suffix: &str) -> anyhow::Result<PathBuf> {
+    pub fn record(&self, directory: &Path, suffix: &str) -> anyhow::Result<PathBuf> {
         let lines: Vec<String> = self.figures.iter().map(Line::as_csv).collect();
         record::append(directory, suffix, HEADER, &lines)
     }
 
     /// For people.
-    pub(crate) fn write_table(&self, out: &mut impl io::Write) -> anyhow::Result<()> {
+    pub fn write_table(&self, out: &mut impl io::Write) -> anyhow::Result<()> {
         let mut table = Table::new();
         table.load_style(presets::ASCII_MARKDOWN);
         table.set_header([
@@ -111,8 +116,8 @@ impl Report {
         writeln!(out, "{table}")?;
         writeln!(
             out,
-            "{}, Linux {}; medians (smallest to largest) of the rounds",
-            self.machine, self.kernel
+            "{}; medians (smallest to largest) of the rounds",
+            self.provenance.machine_and_kernel()
         )?;
         Ok(())
     }
@@ -132,7 +137,7 @@ mod tests {
         let beside: (&'static str, &[f64]) = ("nftables", &[4.0, 8.0]);
         let holds = Judged::of("blocked", 10, Unit::NanosecondsReceived, &[1.0, 2.0], Some(beside)).unwrap();
         let fails = Judged::of("limited, within", 1, Unit::Mebibytes, &[9.0], None).unwrap();
-        Report::of(&[holds.wanted(Bound::RatioAtMost(0.25)), fails.wanted(Bound::AtMost(8.0))])
+        Report::of("xdp", &[holds.wanted(Bound::RatioAtMost(0.25)), fails.wanted(Bound::AtMost(8.0))])
     }
 
     fn text(write: impl FnOnce(&mut Vec<u8>) -> anyhow::Result<()>) -> String {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// What was counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Unit {
+pub enum Unit {
     /// CPU time of a whole run by the kernel, for each packet.
     NanosecondsRun,
     /// CPU time of the program alone, for each packet.

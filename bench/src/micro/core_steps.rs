@@ -13,8 +13,8 @@ use filter_user::policy::{DirectoryAnswer, Facts, Policy, PolicySettings};
 
 use super::Plan;
 use super::contest::{Work, nanoseconds};
-use crate::judged::{Judged, Unit};
 use crate::turns::in_turns;
+use bench::judged::{Judged, Unit};
 
 /// Peers that strike in turn, and that are remembered: more than a cache has lines for.
 const PEERS: u32 = 100_000;

@@ -13,8 +13,8 @@ use std::process::ExitCode;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::judged::Report;
-use crate::judged::{Bound, Judged};
+use bench::judged::Report;
+use bench::judged::{Bound, Judged};
 
 /// What is asked for.
 #[derive(Debug, Args)]
@@ -46,7 +46,7 @@ struct Plan {
 pub(super) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let plan =
         if options.quick { Plan { rounds: 5, repeats: 20 } } else { Plan { rounds: 31, repeats: 500 } };
-    let report = Report::of(&measure(plan)?);
+    let report = Report::of("micro", &measure(plan)?);
     let mut out = io::stdout().lock();
     if options.json {
         report.write_json(&mut out)?;

@@ -11,8 +11,8 @@ use filter_user::smtp::order::Row;
 
 use super::Plan;
 use super::contest::{Work, nanoseconds};
-use crate::judged::{Judged, Unit};
 use crate::turns::in_turns;
+use bench::judged::{Judged, Unit};
 
 pub(super) const MAIL: &str = "parse MAIL";
 pub(super) const RCPT: &str = "parse RCPT";

@@ -7,8 +7,8 @@ use filter_user::smtp::data::{DataScanner, Scanned};
 
 use super::Plan;
 use super::contest::{Work, gigabytes_a_second};
-use crate::judged::{Judged, Unit};
 use crate::turns::in_turns;
+use bench::judged::{Judged, Unit};
 
 pub(super) const ORDINARY: &str = "scan data: ordinary text";
 pub(super) const EMPTY_LINES: &str = "scan data: empty lines alone";

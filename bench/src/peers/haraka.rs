@@ -43,7 +43,8 @@ impl Peer for Haraka {
             packages::said(&mut npm).context("npm cannot install it")?;
         }
         let folder = folder.canonicalize().with_context(|| format!("cannot find {}", folder.display()))?;
-        Ok(Installed { layer: None, folder: Some(folder) })
+        let version = version_in(&folder);
+        Ok(Installed { layer: None, folder: Some(folder), version })
     }
 
     fn start(&self, installed: &Installed, site: &Site) -> anyhow::Result<Running> {
@@ -67,4 +68,11 @@ impl Peer for Haraka {
         command.arg(program.join(PROGRAM)).arg("-c").arg(&site.folder);
         Running::start(&command, installed, site, Some(address))
     }
+}
+
+/// As its package names it.
+fn version_in(folder: &Path) -> Option<String> {
+    let text = fs::read_to_string(folder.join("node_modules/Haraka/package.json")).ok()?;
+    let package: serde_json::Value = serde_json::from_str(&text).ok()?;
+    Some(package["version"].as_str()?.to_owned())
 }

@@ -102,6 +102,8 @@ pub struct Installed {
     pub layer: Option<PathBuf>,
     /// The folder that a program was installed into that is no package of the machine's.
     pub folder: Option<PathBuf>,
+    /// Of the program or of its package, where it is known.
+    pub version: Option<String>,
 }
 
 /// Where a peer is set up.

@@ -3,7 +3,7 @@
 //! machine for a measurement.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use anyhow::{Context, bail, ensure};
@@ -30,7 +30,7 @@ done
 pub(super) fn install(packages: &[&str], cache: &Path) -> anyhow::Result<Installed> {
     let missing = missing(packages)?;
     if missing.is_empty() {
-        return Ok(Installed::default());
+        return Ok(Installed { version: version(packages, None), ..Installed::default() });
     }
     fs::create_dir_all(cache).with_context(|| format!("cannot make {}", cache.display()))?;
     let cache = cache.canonicalize().with_context(|| format!("cannot find {}", cache.display()))?;
@@ -38,7 +38,7 @@ pub(super) fn install(packages: &[&str], cache: &Path) -> anyhow::Result<Install
     let whole = cache.join(format!("{}.whole", packages.join("+")));
     let list = missing.join("\n");
     if fs::read_to_string(&whole).is_ok_and(|unpacked| unpacked == list) {
-        return Ok(Installed { layer: Some(layer), folder: None });
+        return Ok(layered(layer, packages));
     }
     // What an interrupted run has left is not to be trusted.
     for folder in [layer.clone(), cache.join(format!("{}.debs", packages.join("+")))] {
@@ -50,7 +50,33 @@ pub(super) fn install(packages: &[&str], cache: &Path) -> anyhow::Result<Install
     unpack.args(["-c", UNPACK, "sh"]).arg(&layer).args(&missing);
     said(&mut unpack).context("cannot download and unpack")?;
     fs::write(&whole, list).with_context(|| format!("cannot write {}", whole.display()))?;
-    Ok(Installed { layer: Some(layer), folder: None })
+    Ok(layered(layer, packages))
+}
+
+fn layered(layer: PathBuf, packages: &[&str]) -> Installed {
+    let version = version(packages, Some(&layer));
+    Installed { layer: Some(layer), folder: None, version }
+}
+
+/// Of the first of the packages: that of the layer, or the machine's. None, where neither says.
+fn version(packages: &[&str], layer: Option<&Path>) -> Option<String> {
+    let package = packages.first()?;
+    let downloaded = layer.and_then(|layer| {
+        let folder = fs::read_dir(format!("{}.debs", layer.display())).ok()?;
+        let names = folder.flatten().map(|file| file.file_name().to_string_lossy().into_owned());
+        names.filter_map(|name| version_in(&name, package)).next()
+    });
+    downloaded.or_else(|| {
+        let mut query = Command::new("dpkg-query");
+        let output = said(query.args(["--show", "--showformat=${Version}", package])).ok()?;
+        Some(String::from_utf8_lossy(&output.stdout).trim().to_owned()).filter(|version| !version.is_empty())
+    })
+}
+
+/// Of a file `package_version_architecture.deb`, in whose name a colon is written as a web address has it.
+fn version_in(file: &str, package: &str) -> Option<String> {
+    let (version, _) = file.strip_prefix(package)?.strip_prefix('_')?.split_once('_')?;
+    Some(version.replace("%3a", ":"))
 }
 
 /// What apt would install for `packages`, and removes nothing for it.
@@ -89,6 +115,19 @@ mod tests {
         let simulated = "Remv postfix [3.7.11-0+deb12u1]\nInst exim4-config (4.96-15 Debian:12 [all])\n\
                          Inst libgnutls-dane0 (3.7.9 Debian:12 [amd64]) []\nConf exim4-config (4.96-15)\n";
         assert_eq!(to_install(simulated), ["exim4-config", "libgnutls-dane0"]);
+    }
+
+    #[test]
+    fn a_package_s_file_has_its_version() {
+        let rows = [
+            ("exim4_4.96-15+deb12u7_all.deb", "exim4", Some("4.96-15+deb12u7")),
+            ("bind9-host_1%3a9.18_amd64.deb", "bind9-host", Some("1:9.18")),
+            ("exim4-base_4.96_amd64.deb", "exim4", None),
+            ("exim4.deb", "exim4", None),
+        ];
+        for (file, package, expected) in rows {
+            assert_eq!(version_in(file, package).as_deref(), expected, "{file}");
+        }
     }
 
     #[test]

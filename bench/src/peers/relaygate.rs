@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 
-use super::{Installed, LOCAL_DOMAIN, Peer, Running, Site};
+use super::{Installed, LOCAL_DOMAIN, Peer, Running, Site, packages};
 
 /// A relaygate binary.
 #[derive(Clone, Debug)]
@@ -54,7 +54,10 @@ impl Peer for Relaygate {
     fn install(&self, _cache: &Path) -> anyhow::Result<Installed> {
         let binary = self.binary.display();
         ensure!(self.binary.is_file(), "there is no {binary}: build it, or say where it is with --relaygate");
-        Ok(Installed::default())
+        let mut command = Command::new(&self.binary);
+        let output = packages::said(command.arg("--version")).context("it does not say its version")?;
+        let said = String::from_utf8_lossy(&output.stdout);
+        Ok(Installed { version: said.split_whitespace().nth(1).map(str::to_owned), ..Installed::default() })
     }
 
     fn start(&self, installed: &Installed, site: &Site) -> anyhow::Result<Running> {

@@ -16,7 +16,7 @@ use super::lane::Lane;
 use super::namespace::Own;
 use super::plan::Plan;
 use super::relaygate::{NEVER_EXCEEDED, Relaygate};
-use crate::judged::{Judged, Unit};
+use bench::judged::{Judged, Unit};
 
 /// Packets in one call: the kernel takes a moment to begin, and there should be few such moments.
 const SENT_AT_ONCE: u32 = 1 << 20;

@@ -31,8 +31,8 @@ use cpus::Cpus;
 use namespace::Own;
 use plan::Plan;
 
-use crate::judged::Report;
-use crate::judged::{Bound, Judged, Unit};
+use bench::judged::Report;
+use bench::judged::{Bound, Judged, Unit};
 
 /// What is asked for.
 #[derive(Debug, Args)]
@@ -59,7 +59,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let own = Own::enter()?;
     let plan = if options.quick { Plan::quick() } else { Plan::full() };
     let figures = measure(&own, &plan, Cpus::with(options.cpu, options.generator_cpu))?;
-    let report = Report::of(&figures);
+    let report = Report::of("xdp", &figures);
     let mut out = io::stdout().lock();
     if options.json {
         report.write_json(&mut out)?

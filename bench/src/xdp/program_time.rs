@@ -14,7 +14,7 @@ use super::relaygate::{NEVER_EXCEEDED, Relaygate};
 use super::rivals;
 use super::turns::in_turns;
 use super::xdp_filter;
-use crate::judged::{Judged, Unit};
+use bench::judged::{Judged, Unit};
 
 /// Packets to another port. As the kernel runs it, whole: what a program does there is over before the kernel's loop is
 /// round, so it has hardly a time by itself.

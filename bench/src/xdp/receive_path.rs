@@ -21,7 +21,7 @@ use super::relaygate::{NEVER_EXCEEDED, Relaygate};
 use super::rivals;
 use super::turns::in_turns;
 use super::xdp_filter;
-use crate::judged::{Judged, Unit};
+use bench::judged::{Judged, Unit};
 
 /// Packets that are sent before the clock is looked at.
 const SENT_AT_ONCE: u32 = 16 * 1024;

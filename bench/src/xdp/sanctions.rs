@@ -9,7 +9,7 @@ use super::plan::Plan;
 use super::relaygate::{NEVER_EXCEEDED, Relaygate};
 use super::rivals;
 use super::turns::in_turns;
-use crate::judged::{Judged, Unit};
+use bench::judged::{Judged, Unit};
 
 const MEBIBYTE: f64 = 1024.0 * 1024.0;
 
