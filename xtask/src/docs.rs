@@ -3,6 +3,7 @@
 
 use anyhow::{Context, bail};
 
+use crate::built::Built;
 use crate::{process, tree};
 
 /// Where each page is, and the subcommand that prints it.
@@ -10,18 +11,10 @@ const PAGES: [(&str, &str); 2] = [("docs/configuration.md", "docs"), ("docs/rela
 
 /// Writes the pages, or compares them with those that are there.
 pub(crate) fn run(check: bool) -> anyhow::Result<()> {
+    let built = Built::to_print()?;
     let mut stale = Vec::new();
     for (page, subcommand) in PAGES {
-        let made = process::output(&mut process::cargo(&[
-            "run",
-            "--quiet",
-            "--package",
-            "filter-user",
-            "--bin",
-            "relaygate",
-            "--",
-            subcommand,
-        ]))?;
+        let made = process::output(built.command("bin", "relaygate")?.arg(subcommand))?;
         let path = tree::root().join(page);
         if !check {
             std::fs::write(&path, made).with_context(|| format!("cannot write {page}"))?;

@@ -1,7 +1,7 @@
 //! The command line of relaygate's build system: one command a file. Depends on an error type and an argument parser,
 //! no more: every build of anything waits for this one.
 
-mod cost;
+mod built;
 mod decide;
 mod docs;
 mod doctor;
@@ -10,6 +10,7 @@ mod kernels;
 mod layers;
 mod process;
 mod proofs;
+mod quick;
 mod rust_source;
 mod shown;
 mod test;
@@ -37,8 +38,8 @@ enum Command {
     Layers,
     /// Checks the source text: first lines, lengths, names, leftovers.
     Tidy,
-    /// Compares what a refused session costs with the least that a server can do.
-    Cost,
+    /// Compares what relaygate costs with the least that a server can do, and with a plain proxy.
+    Quick,
     /// Compares what deciding costs with a large configuration and with a small one.
     Decide,
     /// Makes the pages that are made from the table of settings.
@@ -68,7 +69,7 @@ fn main() -> ExitCode {
         Command::Test(options) => test::run(&options),
         Command::Layers => layers::run(),
         Command::Tidy => tidy::run(),
-        Command::Cost => cost::run(),
+        Command::Quick => quick::run(),
         Command::Decide => decide::run(),
         Command::Docs { check } => docs::run(check),
         Command::Ebpf { check } => ebpf::run(check),

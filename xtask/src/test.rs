@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use crate::process::{self, cargo};
-use crate::{cost, decide, docs, doctor, ebpf, kernels, layers, tidy};
+use crate::{decide, docs, doctor, ebpf, kernels, layers, quick, tidy};
 
 /// Tests that need root stand in a module of this name, in unit tests as in `tests/it`.
 const AS_ROOT: &str = "test(/(^|::)as_root::/)";
@@ -102,7 +102,7 @@ fn steps(options: &Options) -> Vec<Step> {
         }),
         Step::new("pages", move || docs::run(!bless)),
         Step::cargo("doc tests", &["test", "--quiet", "--doc", "--workspace"]),
-        Step::new("cost", cost::run),
+        Step::new("quick", quick::run),
         Step::new("decide", decide::run),
         Step::new("tests", move || tests(unprivileged, bless)),
     ]);

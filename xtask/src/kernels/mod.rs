@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::process::{self, cargo};
+use crate::built::Built;
 use crate::tree;
 
 /// Kernels by the package that always depends on the latest of its line: the one that Debian 12 comes with, the oldest
@@ -90,25 +90,11 @@ struct Programs {
 }
 
 impl Programs {
-    /// Builds them as the gate's tests are built, so that nothing is built twice.
+    /// Builds them.
     fn build() -> Result<Self> {
-        let mut build = cargo(&["test", "--quiet", "--no-run", "--workspace", "--message-format", "json"]);
-        let built = process::output(&mut build)?;
-        let find = |kind, name| built.lines().find_map(|line| executable(line, kind, name));
-        let tests = find("test", "it").context("cargo built no test `it`")?;
-        let relaygate = find("bin", "relaygate").context("cargo built no `relaygate`")?;
-        Ok(Self { tests, relaygate })
+        let built = Built::for_tests()?;
+        Ok(Self { tests: built.path("test", "it")?, relaygate: built.path("bin", "relaygate")? })
     }
-}
-
-/// The program, if this is what cargo says of it. A program's own unit tests are another, built for testing.
-fn executable(artifact: &str, kind: &str, name: &str) -> Option<PathBuf> {
-    let is_it = artifact.contains(&format!(r#""kind":["{kind}"]"#))
-        && artifact.contains(&format!(r#""name":"{name}""#))
-        && artifact.contains(r#""test":true},"features""#) == (kind == "test");
-    let (_, path) = artifact.split_once(r#""executable":""#).filter(|_| is_it)?;
-    let (path, _) = path.split_once('"')?;
-    Some(path.into())
 }
 
 /// What the machine's console must have shown, and how the tests sum themselves up.
@@ -155,26 +141,6 @@ mod tests {
                 (Err(error), Err(wanted)) => assert!(error.to_string().contains(wanted), "{error}"),
                 (other, _) => panic!("{said:?}: {other:?}"),
             }
-        }
-    }
-
-    #[test]
-    fn programs_are_found_in_what_cargo_says() {
-        let artifact = |kind: &str, name: &str, test: bool, path: &str| {
-            format!(
-                r#"{{"reason":"compiler-artifact","target":{{"kind":["{kind}"],"name":"{name}","test":true}},"profile":{{"opt_level":"0","test":{test}}},"features":[],"executable":{path}}}"#
-            )
-        };
-        let rows = [
-            (artifact("test", "it", true, r#""/x/it-1""#), Some("/x/it-1")),
-            (artifact("bin", "relaygate", false, r#""/x/relaygate""#), Some("/x/relaygate")),
-            (artifact("bin", "relaygate", true, r#""/x/relaygate-1""#), None),
-            (artifact("test", "allocations", true, r#""/x/allocations-1""#), None),
-            (artifact("test", "it", true, "null"), None),
-        ];
-        for (said, wanted) in rows {
-            let found = executable(&said, "test", "it").or_else(|| executable(&said, "bin", "relaygate"));
-            assert_eq!(found, wanted.map(PathBuf::from), "{said}");
         }
     }
 }
