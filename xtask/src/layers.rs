@@ -104,8 +104,18 @@ const ONLY_IN: [(&str, &[&str]); 31] = [
 ];
 
 /// What the core may name outside of itself.
-const CORE_CRATES: [&str; 9] =
-    ["alloc", "core", "filter_common", "icu_normalizer", "idna", "ipnet", "memchr", "prefix_trie", "std"];
+const CORE_CRATES: [&str; 10] = [
+    "alloc",
+    "core",
+    "filter_common",
+    "icu_normalizer",
+    "idna",
+    "ipnet",
+    "memchr",
+    "prefix_trie",
+    "std",
+    "wide",
+];
 
 /// What of the standard library the core may not name: files, sockets, processes, threads, clocks.
 const NOT_IN_THE_CORE: [&str; 15] = [

@@ -3,7 +3,7 @@
 //! line that then begins is dot-stuffed anew, so that it can never end a message behind us. Whether a message with bare
 //! ones is wanted at all, and how big it may be, is the session's matter.
 
-use memchr::memchr2;
+use super::block::{self, Block};
 
 /// What the begin of the input is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +37,8 @@ enum Behind {
 
 const CRLF: &[u8] = b"\r\n";
 const DOT: &[u8] = b".";
+/// As many as the octets of one block can become.
+static MADE_LINE_ENDS: [[u8; 2]; block::OCTETS] = [*b"\r\n"; block::OCTETS];
 
 /// The scanner of one message: what it needs to know between two pieces of input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,40 +89,35 @@ impl DataScanner {
         }
     }
 
-    /// Scans where nothing is held back: whole lines, as long as they can be passed as they lie.
+    /// Scans where nothing is held back: as far as the octets can be passed as they lie.
     fn scan_lines<'b>(&mut self, input: &'b [u8]) -> (usize, Scanned<'b>) {
-        if input.is_empty() {
+        let Some(&first) = input.first() else {
             return (0, Scanned::Read);
+        };
+        if self.behind == Behind::MadeLineEnd && first == b'.' {
+            return self.insert(0, DOT, Behind::Text);
         }
-        let mut at = 0;
-        loop {
-            match (self.behind, &input[at..]) {
-                (_, []) => break,
-                (Behind::LineEnd, [b'.'] | [b'.', b'\r' | b'\n', ..]) if at > 0 => break,
-                (Behind::LineEnd, [b'.'] | [b'.', b'\r' | b'\n', ..]) => {
-                    return self.hold(Behind::Dot, input);
-                }
-                // only ever the first: this state ends a piece
-                (Behind::MadeLineEnd, [b'.', ..]) => return self.insert(0, DOT, Behind::Text),
-                _ => self.behind = Behind::Text,
-            }
-            let Some(newline) = memchr2(b'\r', b'\n', &input[at..]).map(|n| at + n) else {
-                at = input.len();
-                break;
-            };
-            if input[newline..].starts_with(CRLF) {
-                at = newline + CRLF.len();
-                self.behind = Behind::LineEnd;
-            } else if newline > 0 {
-                at = newline;
-                break;
-            } else if input == b"\r" {
-                return self.hold(Behind::Cr, input);
-            } else {
-                return self.make_line_end(1);
-            }
+        let passable = passable(input, self.behind == Behind::LineEnd);
+        if passable > 0 {
+            let passed = &input[..passable];
+            self.behind = if passed.ends_with(CRLF) { Behind::LineEnd } else { Behind::Text };
+            return (passable, Scanned::Pass(passed));
         }
-        (at, Scanned::Pass(&input[..at]))
+        match input {
+            [b'.', ..] => self.hold(Behind::Dot, input),
+            b"\r" => self.hold(Behind::Cr, input),
+            _ => self.make_line_ends(input),
+        }
+    }
+
+    /// What stands at the begin is a bare CR or LF, or several: all that are made line ends alike are done at once, or each
+    /// octet of a message of them would cost as much as a line.
+    fn make_line_ends<'b>(&mut self, input: &'b [u8]) -> (usize, Scanned<'b>) {
+        let Block { crs, lfs, .. } = Block::at_begin(input);
+        // the last of several CRs may have its LF
+        let bare = lfs.trailing_ones().max((crs & crs >> 1).trailing_ones()).max(1) as usize;
+        self.make_line_end(bare);
+        (bare, Scanned::Insert(MADE_LINE_ENDS[..bare].as_flattened()))
     }
 
     /// Holds back the first octet, and goes on behind it.
@@ -140,6 +137,34 @@ impl DataScanner {
         self.met_bare_newline = true;
         self.insert(consumed, CRLF, Behind::MadeLineEnd)
     }
+}
+
+/// How many octets can be passed as they lie, up to a bare CR or LF, a CR whose next octet is not here yet, and a dot that
+/// may be alone on its line. `line_begins`: the first octet begins a line that the client began.
+fn passable(input: &[u8], mut line_begins: bool) -> usize {
+    let mut behind_cr = false;
+    for at in (0..input.len()).step_by(block::OCTETS) {
+        let rest = &input[at..];
+        let Block { crs, lfs, dots } = Block::at_begin(rest);
+        let behind_crs = crs << 1 | u64::from(behind_cr);
+        if behind_cr && lfs & 1 == 0 {
+            // the CR that ended the last block
+            return at - 1;
+        }
+        let line_ends = lfs & behind_crs;
+        let first_dots = dots & (line_ends << 1 | u64::from(line_begins));
+        // The last octet's next is in another block or not here yet: no newline could be seen of it.
+        let last = 1 << (rest.len().min(block::OCTETS) - 1);
+        let ends_next = !matches!(rest.get(block::OCTETS), Some(next) if !matches!(next, b'\r' | b'\n'));
+        let before_newlines = (crs | lfs) >> 1 | if ends_next { last } else { 0 };
+        let not_passable = (lfs & !behind_crs) | (behind_crs & !lfs) >> 1 | (first_dots & before_newlines);
+        if not_passable != 0 {
+            return at + not_passable.trailing_zeros() as usize;
+        }
+        behind_cr = crs >> (block::OCTETS - 1) != 0;
+        line_begins = line_ends >> (block::OCTETS - 1) != 0;
+    }
+    input.len() - usize::from(behind_cr)
 }
 
 #[cfg(test)]
@@ -281,9 +306,12 @@ mod tests {
         assert!(became.met_bare_newline);
     }
 
+    /// Octets that matter, at the begin of a message or where two blocks meet.
     fn octets() -> impl Strategy<Value = Vec<u8>> {
         let octet = prop_oneof![4 => Just(b'\r'), 4 => Just(b'\n'), 4 => Just(b'.'), 2 => Just(b'a'), 1 => any::<u8>()];
-        proptest::collection::vec(octet, 0..60)
+        let text = prop_oneof![Just(0), block::OCTETS - 20..=block::OCTETS];
+        (text, proptest::collection::vec(octet, 0..50))
+            .prop_map(|(text, octets)| [vec![b'a'; text], octets].concat())
     }
 
     proptest! {

@@ -2,6 +2,7 @@
 //! Does not know who may relay: it asks, and parks until it is answered. See [`Session`].
 
 mod auth;
+mod block;
 pub mod command;
 pub mod data;
 pub mod deadline;
