@@ -1,9 +1,12 @@
 //! The load-test suite's command line: reads the arguments, prints results, decides the exit code.
 
+mod ban;
 mod load;
 mod micro;
+mod percentile;
 mod simulate;
 mod sink;
+mod threads;
 mod turns;
 mod xdp;
 
@@ -16,6 +19,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use bench::compare as comparison;
+use bench::cpus::Cpus;
 use bench::handshakes::{Contest, KeyKind, Round, Setting, Version};
 use bench::interrupt;
 use bench::peers::{ConstantReplies, Relaygate};
@@ -49,6 +53,8 @@ enum Bench {
     Quick(quick::Options),
     /// Compare the kernel program with others that block, in namespaces of this process alone
     Xdp(xdp::Options),
+    /// Time a ban, from the offence to the first packet that comes to nothing, beside fail2ban
+    Ban(ban::Options),
     /// Drive the core through virtual time: what an attack comes to under given settings
     Simulate(simulate::Options),
     /// Time the core's hot path, beside other libraries
@@ -154,6 +160,7 @@ fn main() -> ExitCode {
         Bench::Compare(options) => interruptible(|stop| comparison::run(&options, stop)),
         Bench::Quick(options) => interruptible(|stop| quick::run(&options, stop)),
         Bench::Xdp(options) => xdp::run(&options),
+        Bench::Ban(options) => interruptible(|stop| ban::run(&options, stop)),
         Bench::Simulate(options) => simulate::run(&options),
         Bench::Micro(options) => micro::run(&options),
     };
@@ -214,13 +221,7 @@ fn responder(options: &ResponderOptions) -> anyhow::Result<ExitCode> {
 }
 
 fn ratio(options: &RatioOptions) -> anyhow::Result<ExitCode> {
-    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-    // On one CPU there is nothing to separate.
-    let (server_cpu, client_cpu) = match (cpus, options.server_cpu) {
-        (1, _) => (None, None),
-        (_, 0) => (Some(0), Some(1)),
-        (_, cpu) => (Some(cpu), Some(cpu - 1)),
-    };
+    let Cpus { servers: server_cpu, clients: client_cpu } = Cpus::with_servers_on(options.server_cpu);
     let base = Served::start(ConstantReplies::command()?, server_cpu)?;
     let subject = match &options.relaygate {
         Some(path) => {

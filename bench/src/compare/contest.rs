@@ -8,11 +8,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use smtp_load::served::Pinned;
 
-use super::contestant::{Contestant, Instance};
+use super::contestant::Contestant;
 use super::measurement::Measurement;
 use super::quantity::Quantity;
-use super::sink::SinkThread;
-use crate::peers::{Pace, Peer};
+use crate::cpus::Cpus;
+use crate::peers::{Instance, Pace, Peer};
+use crate::sink_thread::SinkThread;
 
 /// What is measured, and how.
 pub(crate) struct Contest<'c> {
@@ -32,12 +33,7 @@ impl Contest<'_> {
     /// Holds it. What became of each peer, in their order.
     pub(crate) fn hold(&self, peers: Vec<Box<dyn Peer>>) -> anyhow::Result<Vec<Contestant>> {
         allow_descriptors()?;
-        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-        let (servers, clients) = match (cpus, self.server_cpu) {
-            (1, _) => (None, None),
-            (_, 0) => (Some(0), Some(1)),
-            (_, cpu) => (Some(cpu), Some(cpu - 1)),
-        };
+        let Cpus { servers, clients } = Cpus::with_servers_on(self.server_cpu);
         let bar = ProgressBar::new((self.measurements.len() * peers.len()) as u64 * u64::from(self.rounds));
         bar.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len}, {elapsed}: {msg}")?);
         let _pinned = clients.map(Pinned::to).transpose()?;

@@ -1,18 +1,13 @@
 //! One peer in a comparison: what became of it, and what was measured. Drives nothing.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use anyhow::{Context, ensure};
-use nix::unistd::geteuid;
-use rustix::process::{Resource, getrlimit};
 use smtp_load::measure::Spread;
-use tempfile::TempDir;
 
 use super::quantity::Quantity;
-use super::sink::SinkThread;
-use crate::peers::{Installed, Peer, Running, Site};
+use crate::peers::{self, Installed, Instance, LOOPBACK, Peer, Place};
+use crate::sink_thread::SinkThread;
 
 /// A peer, its column.
 pub(crate) struct Contestant {
@@ -25,12 +20,6 @@ pub(crate) struct Contestant {
     /// What could not be measured, and why.
     pub(crate) faults: BTreeMap<&'static str, String>,
     values: BTreeMap<Quantity, BTreeMap<u32, f64>>,
-}
-
-/// A running peer with its folder, which is removed behind it.
-pub(crate) struct Instance {
-    pub(crate) server: Running,
-    _folder: TempDir,
 }
 
 impl Contestant {
@@ -51,10 +40,8 @@ impl Contestant {
     }
 
     fn prepare(&mut self, cache: &Path, sink: &SinkThread, cpu: Option<usize>) -> anyhow::Result<()> {
-        ensure!(!self.peer.needs_root() || geteuid().is_root(), "needs root");
-        self.installed = self.peer.install(cache).context("cannot be installed")?;
-        ensure!(self.installed.layer.is_none() || geteuid().is_root(), "is not installed, and needs root");
-        self.running = Some(self.start(sink, cpu).context("cannot be started")?);
+        self.installed = peers::install(&*self.peer, cache)?;
+        self.running = Some(self.start(sink, cpu)?);
         Ok(())
     }
 
@@ -65,13 +52,7 @@ impl Contestant {
 
     /// One more instance of it.
     pub(crate) fn start(&self, sink: &SinkThread, cpu: Option<usize>) -> anyhow::Result<Instance> {
-        let folder =
-            tempfile::Builder::new().prefix("relaygate-peer-").tempdir().context("no folder for it")?;
-        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755))?;
-        let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-        let site = Site { folder: folder.path().to_owned(), sink: sink.address, cpu, descriptors };
-        let server = self.peer.start(&self.installed, &site)?;
-        Ok(Instance { server, _folder: folder })
+        Instance::start(&*self.peer, &self.installed, Place { host: LOOPBACK, sink: sink.address, cpu })
     }
 
     pub(crate) fn add(&mut self, round: u32, figures: Vec<(Quantity, f64)>) {

@@ -7,10 +7,10 @@ use anyhow::Context;
 
 use super::dialogues::{self, ANSWERS_BUSY, ANSWERS_IDLE, RECIPIENTS};
 use super::quantity::{OfSessions, Quantity};
-use super::sink::SinkThread;
 use super::tally::{drive, hold};
 use crate::peers::{Pace, Running};
 use crate::ratio::Dialogue;
+use crate::sink_thread::SinkThread;
 
 /// Sessions at once, at most: of those with mail, of those within a message.
 const SENDERS: usize = 10;

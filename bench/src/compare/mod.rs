@@ -7,7 +7,6 @@ mod dialogues;
 pub(crate) mod measurement;
 mod quantity;
 mod report;
-mod sink;
 mod tally;
 
 use std::io::{self, Write as _};

@@ -41,10 +41,12 @@ const HEADER: &str = "time,schema,what,entries,unit,relaygate,relaygate_min,rela
 impl Line {
     fn as_csv(&self) -> String {
         let spread = |of: Spread| format!("{:.3},{:.3},{:.3}", of.median, of.min, of.max);
+        // A ratio may be small, and is wanted to be.
+        let ratio = |of: Spread| format!("{:.6},{:.6},{:.6}", of.median, of.min, of.max);
         let judged = &self.judged;
         let compared = judged.compared.as_ref().map_or_else(
             || ",,,,,,".to_owned(),
-            |it| format!("{},{},{}", it.other, spread(it.took), spread(it.ratio)),
+            |it| format!("{},{},{}", it.other, spread(it.took), ratio(it.ratio)),
         );
         format!(
             "{:016x},{},{},{},{},{compared},{},{}",
@@ -105,7 +107,7 @@ impl Report {
                 spread(&line.judged.relaygate, 1),
                 compared(|it| it.other.to_string()),
                 compared(|it| spread(&it.took, 1)),
-                compared(|it| spread(&it.ratio, 2)),
+                compared(|it| spread(&it.ratio, if it.ratio.median < 0.01 { 5 } else { 2 })),
                 line.judged.bound.map_or_else(String::new, |bound| bound.to_string()),
                 line.holds.map_or_else(String::new, |holds| if holds { "yes" } else { "NO" }.to_owned()),
             ]);

@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::Context;
 
 use super::accounts::Account;
-use super::{Installed, LOCAL_DOMAIN, Pace, Peer, Running, Site, free_address, packages};
+use super::{Installed, LOCAL_DOMAIN, Pace, Peer, Running, Site, packages};
 
 /// Exim of Debian.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +30,7 @@ impl Peer for Exim {
     }
 
     fn start(&self, installed: &Installed, site: &Site) -> anyhow::Result<Running> {
-        let address = free_address()?;
+        let address = site.free_address()?;
         let account = Account::of("Debian-exim", site)?;
         account.folder(site, "spool")?;
         account.folder(site, "log")?;

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::{Installed, Peer, Running, Site, free_address, packages};
+use super::{Installed, Peer, Running, Site, packages};
 
 /// HAProxy of Debian.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +20,7 @@ impl Peer for HaProxy {
     }
 
     fn start(&self, installed: &Installed, site: &Site) -> anyhow::Result<Running> {
-        let address = free_address()?;
+        let address = site.free_address()?;
         // Two descriptors a session, and it does not start where it may not have them.
         let sessions = (site.descriptors / 2).saturating_sub(50).clamp(10, 30_000);
         let settings = format!(

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::Context;
 
-use super::{Installed, LOCAL_DOMAIN, Pace, Peer, Running, Site, free_address, packages};
+use super::{Installed, LOCAL_DOMAIN, Pace, Peer, Running, Site, packages};
 
 /// Haraka of npm.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +48,7 @@ impl Peer for Haraka {
     }
 
     fn start(&self, installed: &Installed, site: &Site) -> anyhow::Result<Running> {
-        let address = free_address()?;
+        let address = site.free_address()?;
         let program = installed.folder.as_deref().context("it is not installed")?;
         for name in ["config", "queue"] {
             fs::create_dir(site.folder.join(name)).with_context(|| format!("cannot make its {name}"))?;

@@ -3,9 +3,12 @@
 
 mod accounts;
 mod enclosure;
+mod enforcing;
 mod exim;
+mod fail2ban;
 mod haproxy;
 mod haraka;
+mod instance;
 mod nginx;
 mod opensmtpd;
 mod packages;
@@ -18,12 +21,16 @@ mod running;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context;
 
+pub use enforcing::Enforcing;
 pub use exim::Exim;
+pub use fail2ban::Fail2ban;
 pub use haproxy::HaProxy;
 pub use haraka::Haraka;
+pub use instance::{Instance, Place, install};
 pub use nginx::NginxMail;
 pub use opensmtpd::OpenSmtpd;
 pub use postfix::Postfix;
@@ -39,6 +46,14 @@ pub const LOCAL_DOMAIN: &str = "example.test";
 pub const OUTSIDE: &str = "someone@elsewhere.example";
 /// Where honest clients come from; the others come from 127.0.0.1.
 pub const HONEST: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
+
+/// Offences after which whoever sanctions is to sanction.
+pub const OFFENCES: u32 = 5;
+/// For how long.
+pub const SANCTION: Duration = Duration::from_secs(600);
+
+/// Where peers listen that nobody else is to reach.
+pub const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// How much a peer is asked to do at once, so that a slow one does not take the time of all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +126,8 @@ pub struct Installed {
 pub struct Site {
     /// A folder for its files, that anybody may read.
     pub folder: PathBuf,
+    /// The address of this machine, or of this namespace, at which it listens.
+    pub host: IpAddr,
     /// Where its mail goes.
     pub sink: SocketAddr,
     /// The CPU that it runs on; any, where there is but one.
@@ -127,6 +144,13 @@ impl Site {
         Ok(path)
     }
 
+    /// An address at which it may listen: nobody does now.
+    pub fn free_address(&self) -> anyhow::Result<SocketAddr> {
+        let listener =
+            TcpListener::bind((self.host, 0)).with_context(|| format!("no port of {} is free", self.host))?;
+        listener.local_addr().context("a listener without an address")
+    }
+
     /// The folder whose files lie over those of the machine's `/FOLDER`, for this peer alone.
     fn over(&self, folder: &str) -> anyhow::Result<PathBuf> {
         let path = self.folder.join("over").join(folder);
@@ -138,7 +162,7 @@ impl Site {
     #[cfg(test)]
     fn at(folder: &Path) -> Self {
         let nobody = SocketAddr::from(([127, 0, 0, 1], 1));
-        Self { folder: folder.to_owned(), sink: nobody, cpu: None, descriptors: 1_000 }
+        Self { folder: folder.to_owned(), host: LOOPBACK, sink: nobody, cpu: None, descriptors: 1_000 }
     }
 }
 
@@ -156,10 +180,4 @@ pub fn all(relaygate: Relaygate) -> Vec<Box<dyn Peer>> {
         Box::new(Exim),
         Box::new(Postfix),
     ]
-}
-
-/// An address of this machine's loopback at which nobody listens now.
-pub fn free_address() -> anyhow::Result<SocketAddr> {
-    let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).context("no port is free")?;
-    listener.local_addr().context("a listener without an address")
 }

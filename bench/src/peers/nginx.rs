@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use super::{Installed, Pace, Peer, Running, Site, free_address, packages};
+use super::{Installed, Pace, Peer, Running, Site, packages};
 
 /// nginx of Debian, with its mail module.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +35,7 @@ impl Peer for NginxMail {
     }
 
     fn start(&self, installed: &Installed, site: &Site) -> anyhow::Result<Running> {
-        let address = free_address()?;
+        let address = site.free_address()?;
         let directions = Directions::start(site.sink)?;
         let folder = site.folder.display();
         let settings = format!(

@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::Context;
 
 use super::accounts::Account;
-use super::{Installed, LOCAL_DOMAIN, Pace, Peer, Running, Site, free_address, packages};
+use super::{Installed, LOCAL_DOMAIN, Pace, Peer, Running, Site, packages};
 
 /// OpenSMTPD of Debian.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +35,7 @@ impl Peer for OpenSmtpd {
     }
 
     fn start(&self, installed: &Installed, site: &Site) -> anyhow::Result<Running> {
-        let address = free_address()?;
+        let address = site.free_address()?;
         Account::of("opensmtpd", site)?;
         Account::of("opensmtpq", site)?;
         // Its files have places that it was built with: the layer of this peer keeps them apart. It looks up the name of

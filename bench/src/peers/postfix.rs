@@ -9,7 +9,7 @@ use std::process::Command;
 use anyhow::Context;
 
 use super::accounts::Account;
-use super::{Installed, LOCAL_DOMAIN, Pace, Peer, Running, Site, free_address, packages};
+use super::{Installed, LOCAL_DOMAIN, Pace, Peer, Running, Site, packages};
 
 /// Postfix of Debian.
 #[derive(Clone, Copy, Debug)]
@@ -33,8 +33,15 @@ impl Peer for Postfix {
     }
 
     fn start(&self, installed: &Installed, site: &Site) -> anyhow::Result<Running> {
-        let address = free_address()?;
-        start(installed, site, address, &format!("{address} inet n - n - - smtpd\n"), "")
+        let address = site.free_address()?;
+        start(installed, site, address, &Self::service(address), "")
+    }
+}
+
+impl Postfix {
+    /// The line of `master.cf` for smtpd at this address.
+    pub(super) fn service(address: SocketAddr) -> String {
+        format!("{address} inet n - n - - smtpd\n")
     }
 }
 
@@ -46,6 +53,30 @@ pub(super) fn start(
     services: &str,
     settings: &str,
 ) -> anyhow::Result<Running> {
+    run(&set_up(installed, site, address, services, settings)?, installed, site, address)
+}
+
+/// Runs what has it in the foreground; where it does not come up, its log says why.
+pub(super) fn run(
+    command: &Command,
+    installed: &Installed,
+    site: &Site,
+    address: SocketAddr,
+) -> anyhow::Result<Running> {
+    Running::start(command, installed, site, Some(address)).with_context(|| {
+        let log = fs::read_to_string(site.folder.join("log/mail")).unwrap_or_default();
+        format!("its log ends with {:?}", log.lines().last().unwrap_or("nothing"))
+    })
+}
+
+/// Writes its files, and says what starts it.
+pub(super) fn set_up(
+    installed: &Installed,
+    site: &Site,
+    address: SocketAddr,
+    services: &str,
+    settings: &str,
+) -> anyhow::Result<Command> {
     let folder = site.folder.display();
     for name in ["queue", "log"] {
         fs::create_dir(site.folder.join(name)).with_context(|| format!("cannot make {folder}/{name}"))?;
@@ -81,10 +112,7 @@ pub(super) fn start(
     site.write("master.cf", &format!("{services}{SERVICES}"))?;
     let mut command = Command::new("postfix");
     command.arg("-c").arg(&site.folder).arg("start-fg");
-    Running::start(&command, installed, site, Some(address)).with_context(|| {
-        let log = fs::read_to_string(site.folder.join("log/mail")).unwrap_or_default();
-        format!("its log ends with {:?}", log.lines().last().unwrap_or("nothing"))
-    })
+    Ok(command)
 }
 
 /// What every Postfix has behind the services that clients come to.

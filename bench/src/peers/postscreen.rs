@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::postfix::{self, Postfix};
-use super::{HONEST, Installed, Pace, Peer, Running, Site, free_address};
+use super::{HONEST, Installed, Pace, Peer, Running, Site};
 
 /// Postfix of Debian, with postscreen.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +29,7 @@ impl Peer for Postscreen {
     }
 
     fn start(&self, installed: &Installed, site: &Site) -> anyhow::Result<Running> {
-        let address = free_address()?;
+        let address = site.free_address()?;
         let services = format!(
             "{address} inet n - n - 1 postscreen\n\
              smtpd pass - - n - - smtpd\n\

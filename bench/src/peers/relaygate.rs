@@ -31,13 +31,20 @@ impl Relaygate {
         Ok(Self { binary: own.with_file_name("relaygate") })
     }
 
+    /// The daemon, without any settings.
+    pub(super) fn bare(&self) -> Command {
+        let mut command = Command::new(&self.binary);
+        command.arg("run");
+        command
+    }
+
     /// With one worker, bounds that the load never meets, and nothing relaxed that costs it time: every session is a
     /// strike that is counted, but they leak away before they are enough for a sanction. (If they were enough, the
     /// measurement would fail, not be wrong: a sanctioned session is not refused in order.)
     #[must_use]
     pub fn command(&self, backend: SocketAddr) -> Command {
-        let mut command = Command::new(&self.binary);
-        command.args(["run", "--listen", "127.0.0.1:0", "--local-domain", LOCAL_DOMAIN]);
+        let mut command = self.bare();
+        command.args(["--listen", "127.0.0.1:0", "--local-domain", LOCAL_DOMAIN]);
         command.args(["--backend", &backend.to_string()]);
         command.args(["--workers", "1", "--strikes-to-limit", "999999", "--strikes-to-block", "1000000"]);
         command.args(["--strike-decay", "1ms"]);

@@ -2,12 +2,10 @@
 
 use std::thread::available_parallelism;
 
-use anyhow::Context;
-use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::{Pid, gettid};
 use smtp_load::served::Pinned;
 
-use super::command;
+use crate::threads::{keep, rank};
 
 /// The CPUs of a measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,19 +48,10 @@ impl Cpus {
         rank(gettid(), WAITS)
     }
 
-    /// Another thread, as the one that is measured, for good.
-    pub(super) fn measure(self, thread: u32) -> anyhow::Result<()> {
-        let thread = Pid::from_raw(i32::try_from(thread)?);
-        let mut only = CpuSet::new();
-        only.set(self.measured).with_context(|| format!("there can be no CPU {}", self.measured))?;
-        sched_setaffinity(thread, &only)
-            .with_context(|| format!("cannot keep thread {thread} on CPU {}", self.measured))?;
+    /// Another thread, as the one that is measured, for good. It comes before all without a fixed rank: a receiver that
+    /// waits for its turn while packets come drops them and sleeps, and what is then measured is sleeping.
+    pub(super) fn measure(self, thread: Pid) -> anyhow::Result<()> {
+        keep(thread, self.measured)?;
         rank(thread, RECEIVES)
     }
-}
-
-/// Puts a thread before all without a fixed rank. A receiver that waits for its turn while packets come drops them and
-/// sleeps, and what is then measured is sleeping.
-fn rank(thread: Pid, priority: &str) -> anyhow::Result<()> {
-    command::run("chrt", &["--fifo", "--pid", priority, &thread.to_string()])
 }

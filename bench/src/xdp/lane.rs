@@ -3,19 +3,17 @@
 
 use std::fs;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use nix::net::if_::if_nametoindex;
 use smtp_load::measure::CpuTime;
 
-use super::command;
 use super::cpus::Cpus;
 use super::frame::RECEIVER;
-use super::namespace::Own;
-
-/// How long the kernel may take to start the thread that receives.
-const START: Duration = Duration::from_secs(5);
+use crate::threads;
+use bench::command;
+use bench::namespace::Own;
 
 /// The pair.
 #[derive(Debug)]
@@ -77,20 +75,10 @@ impl Lane {
     /// Lets a thread of the kernel receive, on the CPU for that. To be called when the program is attached, which makes
     /// the queues anew.
     pub(super) fn receive_in_thread(&mut self, cpus: Cpus) -> anyhow::Result<()> {
-        let path = format!("/sys/class/net/{}/threaded", self.receiver);
-        fs::write(&path, "1")
-            .with_context(|| format!("cannot write {path}: threaded NAPI needs Linux 5.12"))?;
-        let until = Instant::now() + START;
-        let prefix = format!("napi/{}", self.receiver);
-        let thread = loop {
-            if let Some(thread) = kernel_thread(&prefix)? {
-                break thread;
-            }
-            ensure!(Instant::now() < until, "the kernel has started no thread {prefix} in {START:?}");
-            std::thread::sleep(Duration::from_millis(1));
-        };
+        threads::receive_in_thread(&self.receiver)?;
+        let thread = threads::that_receives(&self.receiver)?;
         cpus.measure(thread)?;
-        self.thread = Some(thread);
+        self.thread = Some(u32::try_from(thread.as_raw())?);
         Ok(())
     }
 
@@ -113,18 +101,4 @@ impl Drop for Lane {
 
 fn index(name: &str) -> anyhow::Result<u32> {
     if_nametoindex(name).with_context(|| format!("the interface {name} is gone"))
-}
-
-/// The kernel's thread whose name begins so, if there is one.
-fn kernel_thread(prefix: &str) -> anyhow::Result<Option<u32>> {
-    for entry in fs::read_dir("/proc").context("cannot read /proc")? {
-        let entry = entry.context("cannot read /proc")?;
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        // It may have ended meanwhile.
-        let Ok(name) = fs::read_to_string(entry.path().join("comm")) else { continue };
-        if name.starts_with(prefix) {
-            return Ok(Some(pid));
-        }
-    }
-    Ok(None)
 }

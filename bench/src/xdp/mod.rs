@@ -2,13 +2,11 @@
 //! rules in namespaces of its own and on nothing else; its counts and times are bounded by its plan.
 
 mod bite;
-mod command;
 mod comparison;
 mod cpus;
 mod frame;
 mod lane;
 mod memory;
-mod namespace;
 mod nftables;
 mod plan;
 mod program;
@@ -27,8 +25,8 @@ use std::process::ExitCode;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use bench::namespace::Own;
 use cpus::Cpus;
-use namespace::Own;
 use plan::Plan;
 
 use bench::judged::Report;

@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use super::lane::Lane;
-use super::{command, frame};
+use bench::command;
+
+use super::frame;
 
 /// A table of rules, gone when it is dropped.
 pub(super) struct Rules {

@@ -7,7 +7,6 @@ use filter_common::table::Kind;
 
 use super::comparison::{self, Varying};
 use super::frame;
-use super::namespace::Own;
 use super::plan::Plan;
 use super::program::{Answer, Program};
 use super::relaygate::{NEVER_EXCEEDED, Relaygate};
@@ -15,6 +14,7 @@ use super::rivals;
 use super::turns::in_turns;
 use super::xdp_filter;
 use bench::judged::{Judged, Unit};
+use bench::namespace::Own;
 
 /// Packets to another port. As the kernel runs it, whole: what a program does there is over before the kernel's loop is
 /// round, so it has hardly a time by itself.

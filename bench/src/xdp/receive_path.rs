@@ -13,7 +13,6 @@ use super::comparison::{self, Flood, Sender};
 use super::cpus::Cpus;
 use super::frame;
 use super::lane::Lane;
-use super::namespace::Own;
 use super::nftables::Rules;
 use super::plan::Plan;
 use super::program::{Answer, Program, RunsCounted};
@@ -22,6 +21,7 @@ use super::rivals;
 use super::turns::in_turns;
 use super::xdp_filter;
 use bench::judged::{Judged, Unit};
+use bench::namespace::Own;
 
 /// Packets that are sent before the clock is looked at.
 const SENT_AT_ONCE: u32 = 16 * 1024;

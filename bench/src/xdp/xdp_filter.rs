@@ -11,8 +11,8 @@ use aya::maps::PerCpuValues;
 use aya::util::nr_cpus;
 
 use super::frame;
-use super::namespace::{BPFFS, Own};
 use super::program::Program;
+use bench::namespace::{BPFFS, Own};
 
 /// As many addresses as its table holds.
 pub(super) const ROOM: u32 = 10_000;

@@ -13,14 +13,16 @@ use tokio::sync::oneshot;
 
 /// A sink that serves from a thread of this process, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct SinkThread {
-    pub(super) address: SocketAddr,
+pub struct SinkThread {
+    /// Where it listens.
+    pub address: SocketAddr,
     counts: Arc<SinkCounts>,
     _ends: oneshot::Sender<()>,
 }
 
 impl SinkThread {
-    pub(super) fn start(cpu: Option<usize>) -> anyhow::Result<Self> {
+    /// Starts it on this CPU, where one is given, in the network namespace of the calling thread.
+    pub fn start(cpu: Option<usize>) -> anyhow::Result<Self> {
         let counts = Arc::new(SinkCounts::default());
         let (ends, end) = oneshot::channel::<()>();
         let (tell, told) = mpsc::channel();
@@ -34,12 +36,14 @@ impl SinkThread {
         Ok(Self { address, counts, _ends: ends })
     }
 
-    pub(super) fn messages(&self) -> u64 {
+    /// How many have come.
+    #[must_use]
+    pub fn messages(&self) -> u64 {
         self.counts.messages()
     }
 
     /// Waits until so many messages have come.
-    pub(super) fn wait_for(&self, messages: u64) -> anyhow::Result<()> {
+    pub fn wait_for(&self, messages: u64) -> anyhow::Result<()> {
         let until = Instant::now() + Duration::from_secs(60);
         while self.messages() < messages {
             let came = self.messages();

@@ -6,13 +6,13 @@ use std::process::{Command, Output, Stdio};
 use anyhow::{Context, ensure};
 
 /// Runs a program to its end.
-pub(super) fn run(program: &str, arguments: &[&str]) -> anyhow::Result<()> {
+pub fn run(program: &str, arguments: &[&str]) -> anyhow::Result<()> {
     let output = Command::new(program).args(arguments).output().with_context(|| missing(program))?;
     check(program, arguments, &output)
 }
 
 /// The same with something to read on its standard input.
-pub(super) fn feed(program: &str, arguments: &[&str], input: &str) -> anyhow::Result<()> {
+pub fn feed(program: &str, arguments: &[&str], input: &str) -> anyhow::Result<()> {
     let mut child = Command::new(program)
         .args(arguments)
         .stdin(Stdio::piped())

@@ -10,15 +10,15 @@ use nix::sched::{CloneFlags, unshare};
 
 /// Shows that this process is in namespaces of its own. Whatever makes an interface or attaches a program wants it.
 #[derive(Debug)]
-pub(super) struct Own(());
+pub struct Own(());
 
 /// Where programs and maps of this process may be pinned, in its own mount namespace.
-pub(super) const BPFFS: &str = "/sys/fs/bpf";
+pub const BPFFS: &str = "/sys/fs/bpf";
 
 impl Own {
     /// Takes the calling process out of the machine's namespaces. No thread may run yet: only those that are started
     /// from here on are inside too.
-    pub(super) fn enter() -> anyhow::Result<Self> {
+    pub fn enter() -> anyhow::Result<Self> {
         let outside = identity()?;
         unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).context(
             "cannot make namespaces: run as root (CAP_SYS_ADMIN, CAP_NET_ADMIN, CAP_BPF, CAP_PERFMON)",
