@@ -26,16 +26,16 @@ impl<'a> Domain<'a> {
             }
             return Ok((literal(&inner[..end])?, &inner[end + 1..]));
         }
-        let end = text.find(ends_name).unwrap_or(text.len());
+        let end = text.bytes().position(ends_name).unwrap_or(text.len());
         let (name, rest) = text.split_at(end);
         check_name(name)?;
         Ok((Domain::Name(name), rest))
     }
 }
 
-/// Whether a domain name ends before `c`: what follows is the path's matter.
-fn ends_name(c: char) -> bool {
-    matches!(c, '>' | ',' | ':')
+/// Whether a domain name ends before `b`: what follows is the path's matter.
+fn ends_name(b: u8) -> bool {
+    matches!(b, b'>' | b',' | b':')
 }
 
 fn check_name(name: &str) -> Result<(), PathError> {
