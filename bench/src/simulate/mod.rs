@@ -32,7 +32,7 @@ const MOST_VALUES: usize = 16;
 /// What is asked for.
 #[derive(Debug, Args)]
 pub(super) struct Options {
-    /// A scenario that is shipped (botnet, hammer, low-and-slow, monday-morning, day-of-attack), or a TOML file
+    /// A scenario that is shipped (botnet, hammer, low-and-slow, rented-network, monday-morning, day-of-attack), or a TOML file
     #[arg(long, default_value = "botnet", value_name = "NAME|FILE")]
     scenario: String,
     /// So many hosts in all, each group in its proportion

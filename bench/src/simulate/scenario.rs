@@ -14,10 +14,11 @@ use super::amount::{Count, Time};
 pub(super) const MOST_HOSTS: u32 = 20_000_000;
 
 /// Those that are part of this program, by their names.
-pub(super) const SHIPPED: [(&str, &str); 5] = [
+pub(super) const SHIPPED: [(&str, &str); 6] = [
     ("botnet", include_str!("../../scenarios/simulate/botnet.toml")),
     ("hammer", include_str!("../../scenarios/simulate/hammer.toml")),
     ("low-and-slow", include_str!("../../scenarios/simulate/low-and-slow.toml")),
+    ("rented-network", include_str!("../../scenarios/simulate/rented-network.toml")),
     ("monday-morning", include_str!("../../scenarios/simulate/monday-morning.toml")),
     ("day-of-attack", include_str!("../../scenarios/simulate/day-of-attack.toml")),
 ];
