@@ -3,6 +3,8 @@
 mod ban;
 mod load;
 mod micro;
+#[cfg(test)]
+mod pages;
 mod percentile;
 mod simulate;
 mod sink;
