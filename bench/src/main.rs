@@ -6,6 +6,7 @@ mod micro;
 #[cfg(test)]
 mod pages;
 mod percentile;
+mod report;
 mod simulate;
 mod sink;
 mod threads;
@@ -61,6 +62,8 @@ enum Bench {
     Simulate(simulate::Options),
     /// Time the core's hot path, beside other libraries
     Micro(micro::Options),
+    /// Make a page of HTML, or Markdown, of what the others took
+    Report(report::Options),
 }
 
 #[derive(Debug, Args)]
@@ -165,6 +168,7 @@ fn main() -> ExitCode {
         Bench::Ban(options) => interruptible(|stop| ban::run(&options, stop)),
         Bench::Simulate(options) => simulate::run(&options),
         Bench::Micro(options) => micro::run(&options),
+        Bench::Report(options) => report::run(&options),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("bench: {error:#}");

@@ -18,7 +18,7 @@ use anyhow::bail;
 use clap::Args;
 
 pub use quantity::{OfSessions, Quantity};
-pub use report::{Column, Line, Report};
+pub use report::{Column, INTERRUPTED, Line, Report};
 
 use contest::Contest;
 use measurement::Measurement;

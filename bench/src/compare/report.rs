@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde::{Deserialize, Serialize};
 use smtp_load::measure::Spread;
 
@@ -14,6 +14,9 @@ use super::quantity::Quantity;
 use crate::digits;
 use crate::provenance::Provenance;
 use crate::record;
+
+/// Said of a report where that is so.
+pub const INTERRUPTED: &str = "interrupted: this is what there was until then";
 
 /// The whole table, by columns.
 #[derive(Debug, Serialize, Deserialize)]
@@ -92,7 +95,7 @@ impl Report {
     }
 
     /// A line for each figure, a column for each peer; below it, what is missing and why.
-    pub(super) fn write_table(&self, out: &mut impl Write, markdown: bool) -> anyhow::Result<()> {
+    pub fn write_table(&self, out: &mut impl Write, markdown: bool) -> anyhow::Result<()> {
         let mut table = Table::new();
         if markdown {
             table.load_style(presets::ASCII_MARKDOWN);
@@ -101,35 +104,62 @@ impl Report {
                 .load_style(presets::UTF8_FULL_CONDENSED)
                 .set_content_arrangement(ContentArrangement::Dynamic);
         }
-        let mut head = vec![Cell::new("what"), Cell::new("unit")];
-        head.extend(self.peers.iter().map(|peer| {
-            let version = peer.version.as_ref().map_or_else(String::new, |version| format!(" {version}"));
-            Cell::new(format!("{}{version}", peer.name))
-        }));
-        table.set_header(head);
-        for figure in self.figures() {
-            let mut row = vec![Cell::new(figure), Cell::new(figure.unit())];
-            for peer in &self.peers {
-                let line = peer.line(figure);
-                let text = line.map_or_else(|| "-".to_owned(), |line| cell(line, markdown));
-                row.push(Cell::new(text).set_alignment(CellAlignment::Right));
-            }
+        table.set_header(self.head());
+        for row in self.rows(if markdown { " " } else { "\n" }) {
             table.add_row(row);
         }
-        writeln!(out, "{table}")?;
-        writeln!(out, "\nMedian of the rounds (smallest to largest), and x times the {}.", self.limit())?;
-        if self.interrupted {
-            writeln!(out, "interrupted: this is what there was until then")?;
+        for column in table.column_iter_mut().skip(2) {
+            column.set_cell_alignment(CellAlignment::Right);
         }
-        for peer in &self.peers {
-            if let Some(why) = &peer.missing {
-                writeln!(out, "- {} took no part: {}", peer.name, in_one_line(why))?;
-            }
-            for fault in &peer.faults {
-                writeln!(out, "- {}, {}", peer.name, in_one_line(fault))?;
-            }
+        writeln!(out, "{table}\n\n{}", self.legend())?;
+        if self.interrupted {
+            writeln!(out, "{INTERRUPTED}")?;
+        }
+        for missing in self.missing() {
+            writeln!(out, "- {missing}")?;
         }
         Ok(())
+    }
+
+    /// What stands above the columns.
+    #[must_use]
+    pub fn head(&self) -> Vec<String> {
+        let peers = self.peers.iter().map(|peer| {
+            let version = peer.version.as_ref().map_or_else(String::new, |version| format!(" {version}"));
+            format!("{}{version}", peer.name)
+        });
+        ["what".to_owned(), "unit".to_owned()].into_iter().chain(peers).collect()
+    }
+
+    /// The cells below [`head`](Self::head); `break_line` stands between the parts of one.
+    #[must_use]
+    pub fn rows(&self, break_line: &str) -> Vec<Vec<String>> {
+        let row = |figure: Quantity| {
+            let value = |peer: &Column| {
+                peer.line(figure).map_or_else(|| "-".to_owned(), |line| cell(line, break_line))
+            };
+            let what = [figure.to_string(), figure.unit().to_owned()];
+            what.into_iter().chain(self.peers.iter().map(value)).collect()
+        };
+        self.figures().into_iter().map(row).collect()
+    }
+
+    /// What the cells say.
+    #[must_use]
+    pub fn legend(&self) -> String {
+        format!("Median of the rounds (smallest to largest), and x times the {}.", self.limit())
+    }
+
+    /// Who took no part and what could not be measured, each with the reason.
+    #[must_use]
+    pub fn missing(&self) -> Vec<String> {
+        let of = |peer: &Column| {
+            let took_no_part =
+                peer.missing.as_ref().map(|why| format!("{} took no part: {}", peer.name, in_one_line(why)));
+            let faults = peer.faults.iter().map(|fault| format!("{}, {}", peer.name, in_one_line(fault)));
+            took_no_part.into_iter().chain(faults).collect::<Vec<_>>()
+        };
+        self.peers.iter().flat_map(of).collect()
     }
 
     /// All figures that anybody has, in the order of the table.
@@ -170,9 +200,8 @@ impl Report {
     }
 }
 
-fn cell(line: &Line, markdown: bool) -> String {
+fn cell(line: &Line, break_line: &str) -> String {
     let Line { rounds, ratio, .. } = line;
-    let break_line = if markdown { " " } else { "\n" };
     let mut text = digits::three(rounds.median);
     if let Some(ends) = digits::ends(rounds) {
         text += &format!("{break_line}{ends}");
@@ -201,7 +230,7 @@ mod tests {
             (line(spread(0.0, 0.0, 0.0), None), "0"),
         ];
         for (line, expected) in rows {
-            assert_eq!(cell(&line, true), expected);
+            assert_eq!(cell(&line, " "), expected);
         }
     }
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use smtp_load::measure::Spread;
 
 pub use bound::Bound;
-pub use report::Report;
+pub use report::{HEAD, LEGEND, Line, Report};
 pub use unit::Unit;
 
 /// What the other took, and relaygate of that.

@@ -38,7 +38,32 @@ pub struct Line {
 const HEADER: &str = "time,schema,what,entries,unit,relaygate,relaygate_min,relaygate_max,beside,its,its_min,\
     its_max,ratio,ratio_min,ratio_max,wanted,holds";
 
+/// What the cells say.
+pub const LEGEND: &str = "medians (smallest to largest) of the rounds";
+
+/// Of the columns that [`Line::cells`] fills.
+pub const HEAD: [&str; 9] =
+    ["what", "entries", "unit", "relaygate", "beside", "its", "ratio", "wanted", "holds"];
+
 impl Line {
+    /// For people.
+    #[must_use]
+    pub fn cells(&self) -> [String; HEAD.len()] {
+        let compared =
+            |of: fn(&Compared) -> String| self.judged.compared.as_ref().map_or_else(String::new, of);
+        [
+            self.judged.what.to_string(),
+            self.judged.entries.to_string(),
+            self.judged.unit.to_string(),
+            spread(&self.judged.relaygate, 1),
+            compared(|it| it.other.to_string()),
+            compared(|it| spread(&it.took, 1)),
+            compared(|it| spread(&it.ratio, if it.ratio.median < 0.01 { 5 } else { 2 })),
+            self.judged.bound.map_or_else(String::new, |bound| bound.to_string()),
+            self.holds.map_or_else(String::new, |holds| if holds { "yes" } else { "NO" }.to_owned()),
+        ]
+    }
+
     fn as_csv(&self) -> String {
         let spread = |of: Spread| format!("{:.3},{:.3},{:.3}", of.median, of.min, of.max);
         // A ratio may be small, and is wanted to be.
@@ -86,41 +111,15 @@ impl Report {
     pub fn write_table(&self, out: &mut impl io::Write) -> anyhow::Result<()> {
         let mut table = Table::new();
         table.load_style(presets::ASCII_MARKDOWN);
-        table.set_header([
-            "what",
-            "entries",
-            "unit",
-            "relaygate",
-            "beside",
-            "its",
-            "ratio",
-            "wanted",
-            "holds",
-        ]);
+        table.set_header(HEAD);
         for line in &self.figures {
-            let compared =
-                |of: fn(&Compared) -> String| line.judged.compared.as_ref().map_or_else(String::new, of);
-            table.add_row([
-                line.judged.what.to_string(),
-                line.judged.entries.to_string(),
-                line.judged.unit.to_string(),
-                spread(&line.judged.relaygate, 1),
-                compared(|it| it.other.to_string()),
-                compared(|it| spread(&it.took, 1)),
-                compared(|it| spread(&it.ratio, if it.ratio.median < 0.01 { 5 } else { 2 })),
-                line.judged.bound.map_or_else(String::new, |bound| bound.to_string()),
-                line.holds.map_or_else(String::new, |holds| if holds { "yes" } else { "NO" }.to_owned()),
-            ]);
+            table.add_row(line.cells());
         }
         if let Some(column) = table.column_mut(1) {
             column.set_cell_alignment(CellAlignment::Right);
         }
         writeln!(out, "{table}")?;
-        writeln!(
-            out,
-            "{}; medians (smallest to largest) of the rounds",
-            self.provenance.machine_and_kernel()
-        )?;
+        writeln!(out, "{}; {LEGEND}", self.provenance.machine_and_kernel())?;
         Ok(())
     }
 }
