@@ -19,6 +19,7 @@ fn a_quick_run_gives_every_figure_and_none_is_absurd() {
         ("scan data: ordinary text", Some("memcpy"), true),
         ("scan data: empty lines alone", Some("memcpy"), true),
         ("scan data: bare newlines alone", Some("memcpy"), true),
+        ("scan data: one octet a line, bare newlines", Some("memcpy"), true),
     ] {
         let figure = figures.iter().find(|figure| figure["what"] == what);
         let figure = figure.unwrap_or_else(|| panic!("no {what} in {figures:#?}"));
@@ -27,5 +28,5 @@ fn a_quick_run_gives_every_figure_and_none_is_absurd() {
         assert_eq!(figure["compared"]["other"].as_str(), other, "{figure}");
         assert_eq!(figure["holds"].is_boolean(), has_bound, "{figure}");
     }
-    assert_eq!(figures.len(), 7);
+    assert_eq!(figures.len(), 8);
 }

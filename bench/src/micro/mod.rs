@@ -81,7 +81,7 @@ fn wanted(figure: Judged) -> Judged {
     let bound = match (&*figure.what, figure.other()) {
         (parsing::MAIL | parsing::RCPT, Some(parsing::SMTP_PROTO)) => Bound::RatioAtMost(1.0 / 3.0),
         (scanning::ORDINARY, _) => Bound::AtLeastOrRatio { least: 5.0, ratio: 0.8 },
-        (scanning::EMPTY_LINES | scanning::BARE_NEWLINES, _) => {
+        (scanning::EMPTY_LINES | scanning::BARE_NEWLINES | scanning::ALTERNATING, _) => {
             Bound::AtLeastOrRatio { least: 1.0, ratio: 0.8 }
         }
         _ => return figure,

@@ -13,6 +13,8 @@ use bench::judged::{Judged, Unit};
 pub(super) const ORDINARY: &str = "scan data: ordinary text";
 pub(super) const EMPTY_LINES: &str = "scan data: empty lines alone";
 pub(super) const BARE_NEWLINES: &str = "scan data: bare newlines alone";
+/// The worst that there is: what is passed and what is replaced take turns, octet by octet.
+pub(super) const ALTERNATING: &str = "scan data: one octet a line, bare newlines";
 /// Who copies the same octets.
 const MEMCPY: &str = "memcpy";
 
@@ -23,7 +25,8 @@ const OCTETS: usize = 65_536;
 pub(super) fn figures(plan: Plan, told: &dyn Fn()) -> anyhow::Result<Vec<Judged>> {
     let mut figures = Vec::new();
     let line = "Lorem ipsum dolor sit amet, consetetur sadipscing elitr, sed diam nonumy ei\r\n";
-    for (what, piece) in [(ORDINARY, line), (EMPTY_LINES, "\r\n"), (BARE_NEWLINES, "\n")] {
+    let texts = [(ORDINARY, line), (EMPTY_LINES, "\r\n"), (BARE_NEWLINES, "\n"), (ALTERNATING, "a\n")];
+    for (what, piece) in texts {
         let text = piece.as_bytes().repeat(OCTETS / piece.len());
         ensure!(scan(&text) == text.len(), "not all of `{what}` was scanned");
         let mut copy = vec![0u8; text.len()];
