@@ -7,6 +7,7 @@ mod domain;
 mod path;
 mod path_error;
 pub mod quoted;
+mod usual;
 
 pub use case::fold_case;
 pub use path_error::PathError;

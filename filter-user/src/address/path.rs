@@ -1,7 +1,7 @@
 //! Reads a reverse-path or a forward-path (RFC 5321 section 4.1.2, RFC 6531 section 3.3) where it lies. Strict: what
 //! the grammar does not allow is an error, so that no two readers of an address can disagree about it.
 
-use super::{Domain, ForwardPath, Mailbox, PathError, ReversePath};
+use super::{Domain, ForwardPath, Mailbox, PathError, ReversePath, usual};
 
 /// RFC 5321 section 4.5.3.1.1.
 const LOCAL_PART_LIMIT: usize = 64;
@@ -15,6 +15,9 @@ impl<'a> ReversePath<'a> {
     ///
     /// Says what is wrong with the path.
     pub fn parse(input: &'a [u8], smtputf8: bool) -> Result<(Self, &'a [u8]), PathError> {
+        if let Some((mailbox, rest)) = usual_mailbox(input) {
+            return Ok((Self::Mailbox(mailbox), rest));
+        }
         let (inner, rest) = between_brackets(input, smtputf8)?;
         if inner.is_empty() {
             return Ok((Self::Null, rest));
@@ -39,6 +42,9 @@ impl<'a> ForwardPath<'a> {
     ///
     /// Says what is wrong with the path.
     pub fn parse(input: &'a [u8], smtputf8: bool) -> Result<(Self, &'a [u8]), PathError> {
+        if let Some((mailbox, rest)) = usual_mailbox(input) {
+            return Ok((Self::Mailbox(mailbox), rest));
+        }
         let (inner, rest) = between_brackets(input, smtputf8)?;
         if inner.is_empty() {
             return Err(PathError::EmptyForwardPath);
@@ -57,6 +63,17 @@ impl<'a> ForwardPath<'a> {
             Self::Mailbox(mailbox) => mailbox.text,
         }
     }
+}
+
+fn usual_mailbox(input: &[u8]) -> Option<(Mailbox<'_>, &[u8])> {
+    usual::mailbox(input.strip_prefix(b"<")?)
+}
+
+/// What `usual` is the short cut to.
+#[cfg(test)]
+pub(super) fn mailbox_the_long_way(path: &[u8], smtputf8: bool) -> Result<(Mailbox<'_>, &[u8]), PathError> {
+    let (inner, rest) = between_brackets(path, smtputf8)?;
+    Ok((whole_mailbox(behind_route(inner)?)?, rest))
 }
 
 /// Finds the path's `>`, and checks its length and what it is made of.
