@@ -36,6 +36,9 @@ impl Own {
             .context("cannot keep mounts to this process")?;
         mount(Some("sysfs"), "/sys", Some("sysfs"), MsFlags::empty(), nothing)
             .context("cannot mount sysfs, which shows the interfaces of this namespace")?;
+        // It hides the control groups, by which all processes of a server are ended.
+        mount(Some("cgroup2"), "/sys/fs/cgroup", Some("cgroup2"), MsFlags::empty(), nothing)
+            .context("cannot mount the control groups")?;
         mount(Some("bpf"), BPFFS, Some("bpf"), MsFlags::empty(), nothing)
             .context("cannot mount bpffs, where xdp-filter's maps are pinned")?;
         Ok(Self(()))

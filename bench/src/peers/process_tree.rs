@@ -86,7 +86,8 @@ impl Drop for ProcessTree {
 
 /// Where control groups of version 2 are mounted.
 fn mount_of_groups(mountinfo: &str) -> Option<&Path> {
-    let line = mountinfo.lines().find(|line| line.contains(" - cgroup2 "))?;
+    // the last: one before it may be hidden by what was mounted over it
+    let line = mountinfo.lines().rev().find(|line| line.contains(" - cgroup2 "))?;
     line.split(' ').nth(4).map(Path::new)
 }
 
