@@ -3,6 +3,10 @@
 
 use std::process::Command;
 
+mod place;
+
+use place::Place;
+
 const BENCH: &str = env!("CARGO_BIN_EXE_bench");
 
 #[test]
@@ -26,7 +30,8 @@ mod as_root {
         let relaygate = Path::new(BENCH).with_file_name("relaygate");
         assert!(relaygate.is_file(), "there is no {}: build it first", relaygate.display());
         let mut command = Command::new(BENCH);
-        command.args(["ban", "--quick", "--json", "--relaygate"]).arg(&relaygate);
+        let place = Place::make();
+        command.args(["ban", "--quick", "--json", "--relaygate"]).arg(&relaygate).env("TMPDIR", place.path());
         let output = command.output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         let report: Value =
@@ -42,6 +47,7 @@ mod as_root {
         assert!(median["compared"]["took"]["median"].as_f64() > Some(1_000.0), "{median}");
         let rules = Command::new("nft").args(["list", "tables"]).output().unwrap();
         assert!(!String::from_utf8_lossy(&rules.stdout).contains("f2b-table"), "{rules:?}");
+        place.assert_left();
     }
 
     #[test]

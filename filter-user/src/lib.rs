@@ -1,6 +1,6 @@
 //! relaygate: an SMTP filter that decides at RCPT whether a message may be relayed, and sanctions who keeps trying.
 //!
-//! The modules stand in layer order. The **core** (`address`, `network_map`, `smtp`, `policy`, `peers`) takes bytes, addresses and
+//! The modules stand in layer order. The **core** (`octets`, `address`, `network_map`, `smtp`, `policy`, `peers`) takes bytes, addresses and
 //! instants and gives decisions and replies; it knows no socket, file, clock or kernel, and is all there is without
 //! the feature `daemon`. The **shell** around it does the rest. `docs/architecture.md` says who may know whom.
 #![forbid(unsafe_code)]
@@ -8,6 +8,7 @@
 // the core
 pub mod address;
 mod network_map;
+mod octets;
 pub mod peers;
 pub mod policy;
 pub mod smtp;

@@ -8,13 +8,14 @@ use crate::rust_source::{self, Named};
 use crate::tree::{self, TextFile};
 
 /// The core: bytes, addresses and instants come in, decisions and replies go out.
-const CORE: [&str; 5] = ["address", "network_map", "peers", "policy", "smtp"];
+const CORE: [&str; 6] = ["address", "network_map", "octets", "peers", "policy", "smtp"];
 
 /// What each module of filter-user may import of ours; what is not listed, it may not.
-const MAY_IMPORT: [(&str, &[&str]); 18] = [
-    ("address", &[]),
+const MAY_IMPORT: [(&str, &[&str]); 19] = [
+    ("octets", &[]),
+    ("address", &["octets"]),
     ("network_map", &[]),
-    ("smtp", &["address"]),
+    ("smtp", &["octets", "address"]),
     ("policy", &["address", "network_map"]),
     ("peers", &["network_map", "filter_common"]),
     ("config", &["address", "smtp", "policy", "peers", "filter_common"]),

@@ -104,7 +104,7 @@ fn measure(
     let start = |peer: &dyn Peer, cache: &Path| {
         Instance::start(peer, &install(peer, cache)?, place).with_context(|| peer.name())
     };
-    let enforcing = Enforcing { relaygate, interface: Some(approach.interface().to_owned()) };
+    let enforcing = Enforcing { relaygate, interface: approach.interface().to_owned() };
     let ours = start(&enforcing, &options.cache)?;
     let theirs = fetched.and_then(|()| start(&Fail2ban::within(own), &options.cache));
     approach.settle(cpus)?;

@@ -1,4 +1,4 @@
-//! relaygate as people run it: its sanctions bite, in the kernel or in its own process.
+//! relaygate as people run it: its sanctions bite, in the kernel.
 
 use std::path::Path;
 
@@ -9,18 +9,17 @@ use super::{Installed, LOCAL_DOMAIN, OFFENCES, Peer, Relaygate, Running, SANCTIO
 pub struct Enforcing {
     /// The binary.
     pub relaygate: Relaygate,
-    /// The interface on which the kernel drops what blocked peers send; without one, they are turned away when they
-    /// have connected.
-    pub interface: Option<String>,
+    /// The interface on which the kernel drops what blocked peers send.
+    pub interface: String,
 }
 
 impl Peer for Enforcing {
     fn name(&self) -> &'static str {
-        if self.interface.is_some() { "relaygate, XDP" } else { "relaygate, no XDP" }
+        "relaygate, XDP"
     }
 
     fn needs_root(&self) -> bool {
-        self.interface.is_some()
+        true
     }
 
     fn install(&self, cache: &Path) -> anyhow::Result<Installed> {
@@ -37,10 +36,7 @@ impl Peer for Enforcing {
         command.args(["--block-for", &format!("{}s", SANCTION.as_secs())]);
         // What is pinned would outlive the process.
         command.args(["--pin-directory", "none"]);
-        match &self.interface {
-            Some(interface) => command.args(["--hook", "xdp-native", "--interface", interface]),
-            None => command.args(["--hook", "none"]),
-        };
+        command.args(["--hook", "xdp-native", "--interface", &self.interface]);
         Running::start(&command, installed, site, None)
     }
 }

@@ -87,18 +87,11 @@ fn between_brackets(input: &[u8], smtputf8: bool) -> Result<(&str, &[u8]), PathE
     }
     let text = std::str::from_utf8(&inner[..end])
         .map_err(|_| if smtputf8 { PathError::NotUtf8 } else { PathError::NotAscii })?;
-    let is_ascii = text.is_ascii();
-    if !smtputf8 && !is_ascii {
+    if !smtputf8 && !text.is_ascii() {
         return Err(PathError::NotAscii);
     }
-    let controlled = if is_ascii {
-        // all octets, whatever is found: so the compiler looks at many at once
-        text.bytes().fold(false, |found, b| found | b.is_ascii_control())
-    } else {
-        // the two separators of Unicode end a line for some readers, as control characters do for others
-        text.chars().any(|c| c.is_control() || c == '\u{2028}' || c == '\u{2029}')
-    };
-    if controlled {
+    // the two separators of Unicode end a line for some readers, as control characters do for others
+    if text.chars().any(|c| c.is_control() || c == '\u{2028}' || c == '\u{2029}') {
         return Err(PathError::ControlCharacter);
     }
     Ok((text, &inner[end + 1..]))
@@ -186,18 +179,8 @@ fn dot_string(text: &str) -> Result<usize, PathError> {
 
 /// RFC 5322 section 3.2.3; and the octets of UTF-8, which came this far only if SMTPUTF8 was given.
 pub(super) fn is_atext(b: u8) -> bool {
-    // one look, because every octet of every local-part is asked about
-    const ATEXT: [bool; 256] = {
-        let mut atext = [false; 256];
-        let mut b = 0;
-        while b < atext.len() {
-            atext[b] = matches!(b as u8, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'!' | b'#'..=b'\'' | b'*' | b'+'
-                | b'-' | b'/' | b'=' | b'?' | b'^'..=b'`' | b'{'..=b'~' | 0x80..);
-            b += 1;
-        }
-        atext
-    };
-    ATEXT[usize::from(b)]
+    matches!(b, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'/' | b'=' | b'?'
+        | b'^'..=b'`' | b'{'..=b'~' | 0x80..)
 }
 
 /// How long the quoted string at the begin is, quotes included. Control characters were refused before.

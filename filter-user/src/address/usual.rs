@@ -5,15 +5,13 @@
 use wide::u8x16;
 
 use super::{Domain, Mailbox};
-
-/// The octets that are looked at. A mailbox that ends within them can break none of the limits of lengths: 64 octets for the
-/// local-part, 63 for a label, more for all else (RFC 5321 section 4.5.3.1, RFC 1035 section 2.3.4).
-const OCTETS: usize = 64;
+use crate::octets::Octets;
 
 /// Reads the mailbox at the begin of `input`, which stands behind a `<`, and gives what stands behind its `>`. Nothing
-/// where it is not of the usual kind.
+/// where it is not of the usual kind. One that ends within the octets that are looked at breaks none of the limits of lengths: 64
+/// octets for the local-part, 63 for a label, more for all else (RFC 5321 section 4.5.3.1, RFC 1035 section 2.3.4).
 pub(super) fn mailbox(input: &[u8]) -> Option<(Mailbox<'_>, &[u8])> {
-    let Octets { alphanumerics, hyphens, others, dots, ats, closing } = Octets::at_begin(input);
+    let Kinds { alphanumerics, hyphens, others, dots, ats, closing } = Kinds::at_begin(input);
     let inside = lowest(closing).checked_sub(1)?;
     let (dots, ats) = (dots & inside, ats & inside);
     if !ats.is_power_of_two() {
@@ -42,8 +40,8 @@ fn lowest(bits: u64) -> u64 {
 }
 
 /// Where each kind of octet stands; the lowest bit is the first octet.
-#[derive(Clone, Copy, Debug, Default)]
-struct Octets {
+#[derive(Clone, Copy, Debug)]
+struct Kinds {
     alphanumerics: u64,
     hyphens: u64,
     /// What else is in usual local-parts. The rest of atext goes the long way: `%` and `!` are for the relay policy to
@@ -54,37 +52,20 @@ struct Octets {
     closing: u64,
 }
 
-impl Octets {
+impl Kinds {
     #[inline]
     fn at_begin(input: &[u8]) -> Self {
-        match input.first_chunk() {
-            Some(octets) => Self::of(octets),
-            None => {
-                let mut octets = [0; OCTETS];
-                octets[..input.len()].copy_from_slice(input);
-                Self::of(&octets)
-            }
-        }
-    }
-
-    #[inline]
-    fn of(octets: &[u8; OCTETS]) -> Self {
-        let mut found = Self::default();
-        let (lanes, _) = octets.as_chunks::<16>();
-        for (at, lane) in lanes.iter().enumerate() {
-            let lane = u8x16::new(*lane);
-            let is = |octet| lane.simd_eq(u8x16::splat(octet));
-            let bits = |mask: u8x16| u64::from(mask.to_bitmask()) << (at * 16);
+        let octets = Octets::at_begin(input);
+        Self {
             // in lower case; what is no letter becomes none
-            let letters = up_to(lane | u8x16::splat(0x20), b'a', b'z');
-            found.alphanumerics |= bits(letters | up_to(lane, b'0', b'9'));
-            found.hyphens |= bits(is(b'-'));
-            found.others |= bits(is(b'_') | is(b'+') | is(b'='));
-            found.dots |= bits(is(b'.'));
-            found.ats |= bits(is(b'@'));
-            found.closing |= bits(is(b'>'));
+            alphanumerics: octets
+                .which(|lane| up_to(lane | u8x16::splat(0x20), b'a', b'z') | up_to(lane, b'0', b'9')),
+            hyphens: octets.equal(b'-'),
+            others: octets.equal(b'_') | octets.equal(b'+') | octets.equal(b'='),
+            dots: octets.equal(b'.'),
+            ats: octets.equal(b'@'),
+            closing: octets.equal(b'>'),
         }
-        found
     }
 }
 
@@ -105,9 +86,9 @@ mod tests {
     #[test]
     fn each_octet_has_its_kind_alone() {
         for octet in 0..=u8::MAX {
-            let mut input = [0; OCTETS];
+            let mut input = [0; 64];
             input[37] = octet;
-            let Octets { alphanumerics, hyphens, others, dots, ats, closing } = Octets::of(&input);
+            let Kinds { alphanumerics, hyphens, others, dots, ats, closing } = Kinds::at_begin(&input);
             let found = [alphanumerics, hyphens, others, dots, ats, closing].map(|bits| bits == 1 << 37);
             let is = [
                 octet.is_ascii_alphanumeric(),

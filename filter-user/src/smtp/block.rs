@@ -1,10 +1,9 @@
-//! Where the octets stand that end lines and messages, 64 octets at a time: a bit for each, so that what they mean
-//! together is a few operations on numbers, however many there are. Knows nothing of what came before.
+//! Where the octets stand that end lines and messages, 64 octets at a time. Knows nothing of what came before.
 
-use wide::u8x16;
+use crate::octets::Octets;
 
 /// The octets of a block.
-pub(super) const OCTETS: usize = 64;
+pub(super) const OCTETS: usize = crate::octets::OCTETS;
 
 /// The octets that matter, of at most [`OCTETS`]: the lowest bit is the first octet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,28 +17,8 @@ impl Block {
     /// Looks at the begin of `input`. What is missing to a whole block is none of the octets that matter.
     #[inline]
     pub(super) fn at_begin(input: &[u8]) -> Self {
-        match input.first_chunk() {
-            Some(octets) => Self::of(octets),
-            None => {
-                let mut octets = [0; OCTETS];
-                octets[..input.len()].copy_from_slice(input);
-                Self::of(&octets)
-            }
-        }
-    }
-
-    #[inline]
-    fn of(octets: &[u8; OCTETS]) -> Self {
-        let mut block = Self { crs: 0, lfs: 0, dots: 0 };
-        let (lanes, _) = octets.as_chunks::<16>();
-        for (at, lane) in lanes.iter().enumerate() {
-            let lane = u8x16::new(*lane);
-            let equal = |octet| u64::from(lane.simd_eq(u8x16::splat(octet)).to_bitmask()) << (at * 16);
-            block.crs |= equal(b'\r');
-            block.lfs |= equal(b'\n');
-            block.dots |= equal(b'.');
-        }
-        block
+        let octets = Octets::at_begin(input);
+        Self { crs: octets.equal(b'\r'), lfs: octets.equal(b'\n'), dots: octets.equal(b'.') }
     }
 }
 
